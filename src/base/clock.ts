@@ -1,0 +1,13 @@
+/** Time as a port, so that no test sleeps and no stage reads the wall clock by itself. */
+export type Clock = {
+  /** Wall-clock time in milliseconds since the Unix epoch. */
+  readonly nowMs: () => number;
+  /** Monotonic time in milliseconds: for durations, never for dates. */
+  readonly monotonicMs: () => number;
+};
+
+/** The machine's own clock. */
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+};

@@ -1,0 +1,47 @@
+import type { Refusal } from '../base/errors.ts';
+import type { Result } from '../base/result.ts';
+
+/** A request as it leaves for the cluster. Identity is added inside `Upstream`, last; no header here can replace it. */
+export type UpstreamRequest = {
+  readonly method: string;
+  /** Path and query, rebuilt from what was parsed. */
+  readonly target: string;
+  /** Allowed headers only (`headers.ts`); no Authorization, no identity, no hop-by-hop header. */
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Buffer | null;
+  /** Sent as Audit-ID: one per upstream request. */
+  readonly auditId: string;
+  /** Watch and `logs -f`: no timeout on the answer, and a transport meant for thousands of them. */
+  readonly longRunning: boolean;
+  /** Aborting ends the upstream request. */
+  readonly signal: AbortSignal;
+};
+
+/** Where an answer's bytes go. */
+export type AnswerSink = {
+  /** False: pause until `onDrain` fires. */
+  readonly write: (chunk: Uint8Array) => boolean;
+  readonly onDrain: (resume: () => void) => void;
+};
+
+export type UpstreamAnswer = {
+  readonly status: number;
+  /** Lower-case names; hop-by-hop headers already removed. */
+  readonly headers: readonly (readonly [string, string])[];
+  /** Streams the body with backpressure; ok(bytes) at a clean end, a refusal when it broke off. Call one of the two, once. */
+  readonly pipe: (sink: AnswerSink) => Promise<Result<number, Refusal>>;
+  /** Reads the whole body, up to `bytesMax`. */
+  readonly read: (bytesMax: number) => Promise<Result<Buffer, Refusal>>;
+  /** Ends the upstream request. */
+  readonly abort: () => void;
+};
+
+/**
+ * The cluster. `err` carries HOLDGATE_FORWARD_UNREACHABLE where nothing can have been executed,
+ * HOLDGATE_FORWARD_BROKEN where it may have been, HOLDGATE_FORWARD_CREDENTIAL for a 401 to the gateway's own
+ * credential, HOLDGATE_FORWARD_REDIRECT for a 3xx.
+ */
+export type Upstream = {
+  readonly send: (request: UpstreamRequest) => Promise<Result<UpstreamAnswer, Refusal>>;
+  readonly close: () => Promise<void>;
+};

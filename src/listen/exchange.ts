@@ -1,0 +1,38 @@
+import type { Refusal } from '../base/errors.ts';
+import type { Result } from '../base/result.ts';
+
+/**
+ * One request and its answer, the same over HTTP/1.1 and HTTP/2: all that `flow` sees of the wire.
+ * The raw target and raw headers are handed over as received; nothing here has been normalised.
+ */
+export type Exchange = {
+  readonly method: string;
+  /** The request-target as it stood on the wire (HTTP/2 `:path`). */
+  readonly target: string;
+  /** Name, value, name, value … with duplicates and the client's spelling; HTTP/2 pseudo headers left out. */
+  readonly rawHeaders: readonly string[];
+  readonly remoteAddress: string;
+  readonly protocol: 'h1' | 'h2';
+  /** The Upgrade header of an HTTP/1.1 upgrade request, else null. */
+  readonly upgrade: string | null;
+  /** Reads the whole body; more than `bytesMax`, or a body that breaks off, is a refusal. Call once. */
+  readonly readBody: (bytesMax: number) => Promise<Result<Buffer, Refusal>>;
+  /** Sends the head. Names in lower case; hop-by-hop headers are the transport's own business. */
+  readonly respond: (status: number, headers: readonly (readonly [string, string])[]) => void;
+  /** Sends a part of the body. False: the client is slow, wait for `onDrain`. */
+  readonly write: (chunk: Uint8Array) => boolean;
+  readonly onDrain: (resume: () => void) => void;
+  /** Ends the answer, with a last part. */
+  readonly end: (chunk?: Uint8Array) => void;
+  /** Breaks the connection (HTTP/1.1) or resets the stream (HTTP/2), so that the client sees an error, not an end. */
+  readonly abort: () => void;
+  /** True once `respond` was called. */
+  readonly responded: () => boolean;
+  /** Aborted when the client is gone before the answer ended. */
+  readonly gone: AbortSignal;
+  /** Aborted when the gateway drains: streams end cleanly, held calls answer at once. */
+  readonly draining: AbortSignal;
+};
+
+/** What serves an exchange: `flow`. Never rejects; whatever happens inside ends in an answer or an abort. */
+export type Handler = (exchange: Exchange) => Promise<void>;

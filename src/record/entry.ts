@@ -1,0 +1,135 @@
+import type { ErrorCode } from '../base/errors.ts';
+import type {
+  Because,
+  MaskElement,
+  PolicyIdentity,
+  RecordElement,
+  Verdict,
+} from '../decide/decision.ts';
+import type { PolicyInput } from '../decide/policy-input.ts';
+
+/**
+ * What is recorded: append-only entries, each a leaf whose bytes are stored verbatim. One request has one `decision`
+ * and, when it ended, one `outcome`; the gateway's own calls (a dry run, a read of the live object) are `attempt`s,
+ * committed before they are made.
+ */
+
+/** Policy input as a leaf keeps it: without object, patch, live and argv, which may hold secrets. */
+export type RecordedInput = Omit<PolicyInput, 'live' | 'request'> & {
+  readonly request: Omit<PolicyInput['request'], 'object' | 'patch' | 'exec'> & {
+    readonly exec: {
+      readonly argc: number;
+      readonly container: string;
+      readonly stdin: boolean;
+      readonly tty: boolean;
+    } | null;
+  };
+};
+
+/** A body that the leaf names without holding it. */
+export type BodyRef = {
+  readonly role: 'request' | 'object' | 'live' | 'sent';
+  readonly bytes: number;
+  /** `hmac-sha256:<hex>` with the deployment's digest key: low-entropy bodies cannot be guessed from it. */
+  readonly digest: string;
+};
+
+type Common = {
+  /** The Audit-ID of the request, ours, also sent upstream. */
+  readonly requestId: string;
+  readonly cluster: string;
+};
+
+export type DecisionEntry = Common & {
+  readonly kind: 'decision';
+  /** What the caller sees refused before policy (no token, malformed target): null input, and a code. */
+  readonly verdict: Verdict;
+  readonly code: ErrorCode | null;
+  /** The message that the caller saw, for refusals. */
+  readonly message: string;
+  /** The operator's detail; never a credential. */
+  readonly detail: string;
+  /** Method and raw target, bounded and with control characters escaped: known even where parsing failed. */
+  readonly method: string;
+  readonly target: string;
+  readonly sourceIp: string;
+  readonly userAgent: string;
+  readonly input: RecordedInput | null;
+  readonly because: readonly Because[];
+  readonly mask: readonly MaskElement[];
+  readonly record: readonly RecordElement[];
+  readonly policy: PolicyIdentity | null;
+  readonly bodies: readonly BodyRef[];
+  /** The approval that released the request, or that it waits for. */
+  readonly approvalId: string | null;
+  /** The digest of what the caller sent (hold/digest), of what was sent upstream, and the guard put in between. */
+  readonly digest: string | null;
+  readonly digestSent: string | null;
+  readonly guard: string | null;
+};
+
+/** The gateway's own upstream call, made to decide: recorded before it is made. */
+export type AttemptEntry = Common & {
+  readonly kind: 'attempt';
+  /** Its own Audit-ID. */
+  readonly attemptId: string;
+  readonly purpose: 'dry-run' | 'live';
+  readonly method: string;
+  readonly target: string;
+  readonly user: { readonly issuer: string; readonly subject: string; readonly username: string };
+};
+
+export type OutcomeEntry = Common & {
+  readonly kind: 'outcome';
+  /** The status that the caller saw; 0 where the connection ended before one. */
+  readonly status: number;
+  readonly code: ErrorCode | null;
+  readonly message: string;
+  readonly detail: string;
+  /** The status of the cluster's answer; 0 where nothing was sent or nothing came. */
+  readonly upstreamStatus: number;
+  readonly bytesSent: number;
+  readonly durationMs: number;
+  readonly complete: boolean;
+  readonly endedBy:
+    'answer' | 'refusal' | 'client' | 'upstream' | 'deadline' | 'drain' | 'recorder' | 'bug';
+};
+
+export type HoldTransitionEntry = Common & {
+  readonly kind: 'hold';
+  readonly approvalId: string;
+  readonly from: string;
+  readonly to: string;
+  readonly by: {
+    readonly issuer: string;
+    readonly subject: string;
+    readonly username: string;
+  } | null;
+  readonly reason: string;
+};
+
+export type PolicyChangeEntry = {
+  readonly kind: 'policy';
+  readonly requestId: '';
+  readonly cluster: '';
+  readonly policy: PolicyIdentity;
+  readonly previous: PolicyIdentity | null;
+};
+
+export type RecordEntry =
+  DecisionEntry | AttemptEntry | OutcomeEntry | HoldTransitionEntry | PolicyChangeEntry;
+
+/** The one way into the record. */
+export type Recorder = {
+  /**
+   * Appends an entry. Resolves once it is committed; rejects with a DependencyError (HOLDGATE_RECORD_UNAVAILABLE)
+   * when it is known or possible that it is not.
+   */
+  readonly append: (entry: RecordEntry) => Promise<void>;
+  /** False while the store is known to be down: callers are refused before any work is done for them. */
+  readonly available: () => boolean;
+  /** `hmac-sha256:<hex>` of bytes under the deployment's digest key. */
+  readonly digest: (bytes: Uint8Array) => string;
+  /** Flushes what waits and stops. */
+  readonly close: () => Promise<void>;
+};
