@@ -1,6 +1,6 @@
 import type { Result } from '../base/result.ts';
 import type { Refusal } from '../base/errors.ts';
-import type { HoldElement, PolicyIdentity } from '../decide/decision.ts';
+import type { HoldElement, PolicyIdentity } from '../decide/index.ts';
 
 /** The states of an approval (design §6). */
 export const approvalStates = [

@@ -5,8 +5,8 @@ import type {
   PolicyIdentity,
   RecordElement,
   Verdict,
-} from '../decide/decision.ts';
-import type { PolicyInput } from '../decide/policy-input.ts';
+} from '../decide/index.ts';
+import type { PolicyInput } from '../decide/index.ts';
 
 /**
  * What is recorded: append-only entries, each a leaf whose bytes are stored verbatim. One request has one `decision`

@@ -1,0 +1,4 @@
+/**
+ * @module identify — a bearer token in, an Identity or a refusal out. Refuses every other credential.
+ */
+export { identityKey, type Identity } from './identity.ts';
