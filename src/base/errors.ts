@@ -187,6 +187,12 @@ export const errorRegistry = {
     "The caller has no role that may do this on the people's port.",
     'Ask the operator for the role that the message names.',
   ),
+  HOLDGATE_IDENTIFY_NOT_A_PERSON: entry(
+    403,
+    'Forbidden',
+    "The caller of the people's port is an agent, a workload, or somebody acting for a person.",
+    'Log in as a person.',
+  ),
 
   HOLDGATE_PARSE_REQUEST_UNSUPPORTED: entry(
     400,
@@ -330,6 +336,12 @@ export const errorRegistry = {
     "The operator looks at the record; the answer's content type is in it.",
   ),
 
+  HOLDGATE_FORWARD_REFUSED: entry(
+    422,
+    'Conflict',
+    "The cluster refused a dry run of the request; the answer carries the cluster's own status, reason and message.",
+    'Do what the cluster says.',
+  ),
   HOLDGATE_FORWARD_UNREACHABLE: entry(
     503,
     'ServiceUnavailable',
@@ -403,6 +415,8 @@ export type Refusal = {
     readonly message: string;
     readonly field?: string;
   }[];
+  /** The cluster's own status and reason, where the refusal passes on what the cluster said. */
+  readonly asCluster?: { readonly http: number; readonly reason: string };
   /** The approval that the refusal speaks of. */
   readonly approvalId?: string;
 };

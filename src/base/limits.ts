@@ -18,6 +18,9 @@ export const targetBytesMax = 512 * 1024;
 /** Nested objects and arrays in a JSON or YAML body: deeper than any Kubernetes type, shallow enough for any stack. */
 export const bodyDepthMax = 256;
 
+/** A body that is YAML and not JSON: its parser takes up to 7 s a MiB, and every other caller waits. */
+export const yamlBodyBytesMax = 64 * 1024;
+
 /** A bearer token: larger ones are refused before any cryptography. */
 export const tokenBytesMax = 16 * 1024;
 

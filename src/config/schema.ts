@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { issuerSchema } from './issuer-schema.ts';
+import { seconds } from './seconds.ts';
 
 /**
  * The configuration: one YAML file, this schema. Objects are strict (an unknown key is an error), every field says its
@@ -13,14 +15,6 @@ const port = (fallback: number) =>
     .default(fallback)
     .describe(`TCP port; 0 picks a free one. Default ${fallback}.`);
 
-const seconds = (fallback: number, description: string) =>
-  z
-    .number()
-    .positive()
-    .max(86_400 * 30)
-    .default(fallback)
-    .describe(`${description} Seconds; default ${fallback}.`);
-
 const secretSource = z
   .union([
     z.strictObject({
@@ -33,7 +27,7 @@ const secretSource = z
 const name = (what: string) =>
   z
     .string()
-    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'lower-case letters, digits and dashes')
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be lower-case letters, digits and dashes')
     .describe(what);
 
 const tls = z.strictObject({
@@ -57,93 +51,29 @@ const listener = (fallbackPort: number) => ({
     .describe('The URL that clients use, where it is not https://<address>:<port>.'),
 });
 
-const prefixed = z.strictObject({
-  claim: z.string().describe('The claim; a dot descends (`realm_access.roles`).'),
-  prefix: z.string().describe('Put before each value; may be empty, must be written.'),
-});
-
-const issuer = z.strictObject({
-  url: z.url().describe("Exactly the token's `iss`."),
-  discoveryURL: z
-    .url()
-    .optional()
-    .describe('Where discovery is, if not <url>/.well-known/openid-configuration.'),
-  certificateAuthority: z
-    .string()
-    .optional()
-    .describe("PEM file of the CA of the issuer's own server."),
-  audiences: z.array(z.string()).min(1).describe("The token's `aud` must contain one of them."),
-  kind: z
-    .enum(['agent', 'human', 'workload'])
-    .default('workload')
-    .describe('What its tokens are. Default workload.'),
-  claimMappings: z.strictObject({
-    username: prefixed.describe('The user name.'),
-    groups: prefixed.optional().describe('The groups: a list of strings, or one string.'),
-    uid: z.strictObject({ claim: z.string() }).optional().describe('The uid.'),
-  }),
-  claimValidationRules: z
-    .array(z.strictObject({ claim: z.string(), requiredValue: z.string() }))
-    .default([])
-    .describe('Claims that must have exactly these values.'),
-  policyClaims: z
-    .array(z.string())
-    .default([])
-    .describe('Claims that policy sees in input.user.claims.'),
-  algorithms: z
-    .array(
-      z.enum([
-        'RS256',
-        'RS384',
-        'RS512',
-        'PS256',
-        'PS384',
-        'PS512',
-        'ES256',
-        'ES384',
-        'ES512',
-        'EdDSA',
-      ]),
-    )
-    .min(1)
-    .default(['RS256', 'ES256'])
-    .describe('Signature algorithms taken. Default RS256 and ES256.'),
-  authorizedParties: z
-    .array(z.string())
-    .optional()
-    .describe('If given, `azp` (or client_id, appid) must be one of them.'),
-  maxTokenLifetimeSeconds: seconds(86_400, 'Tokens that live longer are refused.'),
-  groupsCountMax: z
-    .int()
-    .positive()
-    .optional()
-    .describe('A token with this many groups or more counts as incomplete (Okta cuts at 100).'),
-  allowIncompleteGroups: z
-    .boolean()
-    .default(false)
-    .describe(
-      'Let tokens with incomplete groups in, as groups_complete: false. Default false: they are refused.',
-    ),
-});
-
 const credential = z
   .union([
-    z.strictObject({ token: secretSource }).describe('A bearer token.'),
-    z.strictObject({ clientCertificate: tls }).describe('A client certificate.'),
-    z
-      .strictObject({
-        serviceAccount: z.strictObject({
-          directory: z.string().default('/var/run/secrets/kubernetes.io/serviceaccount'),
-        }),
-      })
-      .describe("The pod's own service account."),
+    z.strictObject({ token: secretSource.describe('A bearer token.') }),
+    z.strictObject({ clientCertificate: tls.describe('A client certificate and its key.') }),
+    z.strictObject({
+      serviceAccount: z
+        .strictObject({
+          directory: z
+            .string()
+            .default('/var/run/secrets/kubernetes.io/serviceaccount')
+            .describe('Where token and ca.crt are mounted. Default as Kubernetes mounts them.'),
+        })
+        .describe("The pod's own service account."),
+    }),
   ])
   .describe('How the gateway authenticates to the cluster. It never reaches a client.');
 
 const cluster = z.union([
   z.strictObject({
     name: name("The cluster's name, in paths and records."),
-    server: z.url().describe('https URL of the API server.'),
+    server: z
+      .url({ protocol: /^https$/, error: 'must be an https URL' })
+      .describe('https URL of the API server.'),
     certificateAuthority: z
       .string()
       .optional()
@@ -159,19 +89,24 @@ const cluster = z.union([
   }),
   z.strictObject({
     name: name("The cluster's name, in paths and records."),
-    kubeconfig: z.strictObject({
-      file: z.string().describe('A kubeconfig file.'),
-      context: z.string().describe('A context in it.'),
-      allowExec: z
-        .boolean()
-        .default(false)
-        .describe('Let an exec plugin with an absolute path run. Default false.'),
-    }),
+    kubeconfig: z
+      .strictObject({
+        file: z.string().describe('A kubeconfig file.'),
+        context: z.string().describe('A context in it.'),
+        allowExec: z
+          .boolean()
+          .default(false)
+          .describe('Let an exec plugin with an absolute path run. Default false.'),
+      })
+      .describe('Server, CA and credential of a context of a kubeconfig.'),
     labels: z.record(z.string(), z.string()).default({}).describe('Labels that policy sees.'),
   }),
 ]);
 
-const member = z.strictObject({ issuer: z.string(), subject: z.string() });
+const member = z.strictObject({
+  issuer: z.string().describe("The person's issuer, as in identity.people."),
+  subject: z.string().describe("The `sub` of the person's tokens."),
+});
 
 export const roleNames = ['viewer', 'auditor', 'approver', 'admin'] as const;
 
@@ -189,7 +124,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       ...listener(8444),
       roles: z
-        .record(z.enum(roleNames), z.array(z.string()))
+        .partialRecord(z.enum(roleNames), z.array(z.string()))
         .optional()
         .describe(
           'Groups that have each role: viewer, auditor, approver, admin. A role includes those before it, auditor and approver are side by side.',
@@ -207,8 +142,11 @@ export const configSchema = z.strictObject({
     .describe('PostgreSQL 15 or later. Without it: the embedded database in the data directory.'),
   identity: z
     .strictObject({
-      issuers: z.array(issuer).default([]).describe("Trusted issuers of the data port's tokens."),
-      people: z.array(issuer).default([]).describe("Trusted issuers of people's tokens."),
+      issuers: z
+        .array(issuerSchema)
+        .default([])
+        .describe("Trusted issuers of the data port's tokens."),
+      people: z.array(issuerSchema).default([]).describe("Trusted issuers of people's tokens."),
       clockSkewSeconds: seconds(30, 'Tolerated clock difference; at most 60.').refine(
         (value) => value <= 60,
         'at most 60',
@@ -268,7 +206,7 @@ export const configSchema = z.strictObject({
 
 /** The configuration as parsed: every default filled in. */
 export type Config = z.infer<typeof configSchema>;
-export type IssuerConfig = z.infer<typeof issuer>;
+export type IssuerConfig = z.infer<typeof issuerSchema>;
 export type ClusterConfig = z.infer<typeof cluster>;
 export type CredentialConfig = z.infer<typeof credential>;
 export type SecretSource = z.infer<typeof secretSource>;

@@ -12,3 +12,15 @@ export type {
   Verdict,
 } from './decision.ts';
 export { policyInputSchema, type PolicyInput } from './policy-input.ts';
+export { policyInput, type InputParts } from './build-input.ts';
+export { capabilitiesJson } from './capabilities.ts';
+export { checkPolicies, checkSources } from './check-policies.ts';
+export { locateElements, neededInputs, type ElementPlace } from './explain.ts';
+export type { FreeFormReference } from './free-form.ts';
+export type { Policy } from './load-policy.ts';
+export { findOpa, type Opa, type OpaPlaces } from './opa.ts';
+export { createPolicies, type Policies, type PoliciesOptions } from './policies.ts';
+export { policyReference } from './policy-docs.ts';
+export { hashSources, type PolicySources } from './policy-sources.ts';
+export { problemText, type PolicyProblem } from './problem.ts';
+export { policySchemaJson } from './schema.ts';

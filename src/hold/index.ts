@@ -14,3 +14,11 @@ export type {
   Vote,
   WaitEnd,
 } from './approval.ts';
+export type { ApprovalStore, Transition, VoteEffect } from './approval-store.ts';
+export { createApprovals } from './approvals.ts';
+export { requestDigest } from './digest.ts';
+export { executeGuarded, type ExecutionEnd } from './execute.ts';
+export { openGuard, type GuardedRequest, type GuardReader } from './guard.ts';
+export { heldRefusal } from './messages.ts';
+export { requirementsOf } from './requirements.ts';
+export type { DueRule } from './state-machine.ts';

@@ -13,6 +13,8 @@ export type RequestTarget = {
   readonly query: readonly QueryPair[];
   /** What goes upstream: path and query encoded anew from `segments` and `query`, never the client's own string. */
   readonly rebuilt: string;
+  /** Set where the path ends in a slash that means something upstream (`target.ts`); `rebuilt` then has it. */
+  readonly trailingSlash?: boolean;
 };
 
 /** Kubernetes' RequestInfo (apiserver pkg/endpoints/request/requestinfo.go), field by field. */

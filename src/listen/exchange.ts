@@ -15,6 +15,8 @@ export type Exchange = {
   readonly protocol: 'h1' | 'h2';
   /** The Upgrade header of an HTTP/1.1 upgrade request, else null. */
   readonly upgrade: string | null;
+  /** What is wrong with the head (repeated or oversized headers): to be answered and recorded, not served. */
+  readonly problem: Refusal | null;
   /** Reads the whole body; more than `bytesMax`, or a body that breaks off, is a refusal. Call once. */
   readonly readBody: (bytesMax: number) => Promise<Result<Buffer, Refusal>>;
   /** Sends the head. Names in lower case; hop-by-hop headers are the transport's own business. */

@@ -95,6 +95,20 @@ export type OutcomeEntry = Common & {
     'answer' | 'refusal' | 'client' | 'upstream' | 'deadline' | 'drain' | 'recorder' | 'bug';
 };
 
+/** An approved call about to be sent: committed before each try, with what the guard made of it. */
+export type ReleaseEntry = Common & {
+  readonly kind: 'release';
+  readonly approvalId: string;
+  /** 1 for the first try; a conflict that our own guard caused is repeated. */
+  readonly attempt: number;
+  readonly because: readonly Because[];
+  readonly policy: PolicyIdentity;
+  /** The digest of what the caller sent, of what is sent, and the guard put in between. */
+  readonly digest: string;
+  readonly digestSent: string;
+  readonly guard: string;
+};
+
 export type HoldTransitionEntry = Common & {
   readonly kind: 'hold';
   readonly approvalId: string;
@@ -117,7 +131,12 @@ export type PolicyChangeEntry = {
 };
 
 export type RecordEntry =
-  DecisionEntry | AttemptEntry | OutcomeEntry | HoldTransitionEntry | PolicyChangeEntry;
+  | DecisionEntry
+  | AttemptEntry
+  | ReleaseEntry
+  | OutcomeEntry
+  | HoldTransitionEntry
+  | PolicyChangeEntry;
 
 /** The one way into the record. */
 export type Recorder = {

@@ -11,4 +11,12 @@ export type {
   RecordEntry,
   RecordedInput,
   Recorder,
+  ReleaseEntry,
 } from './entry.ts';
+export { loadDigestKey } from './digest-key.ts';
+export type { RecorderEvent } from './group-commit.ts';
+export { leafHash, type Leaf } from './leaf.ts';
+export { recordedInput } from './recorded-input.ts';
+export { createRecorder, type RecorderOptions } from './recorder.ts';
+export type { AppendEnd, RecordStore, StreamRow } from './record-store.ts';
+export { targetForRecord } from './target-for-record.ts';

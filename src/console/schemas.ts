@@ -1,0 +1,106 @@
+import { z } from '@hono/zod-openapi';
+import type { ApprovalState } from '../hold/index.ts';
+
+const approvalStates = [
+  'PENDING',
+  'APPROVED',
+  'DENIED',
+  'EXPIRED',
+  'CANCELLED',
+  'STALE',
+  'EXECUTING',
+  'LAPSED',
+  'REVOKED',
+  'EXECUTED',
+  'FAILED',
+  'UNKNOWN',
+] as const satisfies readonly ApprovalState[];
+
+const time = (what: string) =>
+  z.iso
+    .datetime({ offset: true })
+    .optional()
+    .openapi({ description: `${what}, RFC 3339.` });
+
+const text = (what: string) => z.string().max(512).optional().openapi({ description: what });
+
+/** Which decisions; every parameter narrows. */
+export const decisionQuery = z.object({
+  since: time('From this moment on'),
+  until: time('Before this moment'),
+  user: text('The user name.'),
+  cluster: text('The cluster.'),
+  namespace: text('The namespace.'),
+  verb: text('The verb that policy saw.'),
+  resource: text('As RBAC writes it: pods/exec.'),
+  verdict: z.enum(['allow', 'hold', 'deny']).optional(),
+  rule: text('A rule, or one element of it: payments_pods/delete.'),
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+  cursor: text('Where the page begins: the cursor of the page before.'),
+});
+
+/** One row that people see: a decision beside its outcome. */
+export const decisionItem = z.looseObject({ requestId: z.string() }).openapi('Decision');
+
+export const decisionPage = z
+  .object({ items: z.array(decisionItem), cursor: z.string().nullable() })
+  .openapi('DecisionPage');
+
+export const decisionDetail = z
+  .looseObject({ decision: z.looseObject({}), outcome: z.looseObject({}).nullable() })
+  .openapi('DecisionDetail');
+
+export const explained = z
+  .object({
+    verdict: z.string(),
+    elements: z.array(
+      z.object({
+        rule: z.string(),
+        id: z.string(),
+        reason: z.string(),
+        places: z.array(z.object({ file: z.string(), line: z.number() })),
+      }),
+    ),
+  })
+  .openapi('Explanation');
+
+export const approvalQuery = z.object({
+  state: z.enum(approvalStates).optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+  before: text('The id of the last approval of the page before.'),
+});
+
+export const approvalItem = z
+  .looseObject({ id: z.string(), state: z.enum(approvalStates), version: z.number() })
+  .openapi('Approval');
+
+export const approvalPage = z.object({ items: z.array(approvalItem) }).openapi('ApprovalPage');
+
+export const voteBody = z
+  .strictObject({
+    reason: z.string().max(2000).default(''),
+    version: z.number().int().positive().nullable().default(null).openapi({
+      description: 'The version that the voter saw: a vote on a changed approval is refused.',
+    }),
+  })
+  .openapi('Vote');
+
+export const idParameter = z.object({ id: z.string().min(1).max(128) });
+
+export const statusBody = z
+  .object({
+    kind: z.literal('Status'),
+    apiVersion: z.literal('v1'),
+    status: z.literal('Failure'),
+    message: z.string(),
+    reason: z.string(),
+    code: z.number(),
+  })
+  .openapi('Status');
+
+export const readinessBody = z
+  .object({
+    ready: z.boolean(),
+    parts: z.array(z.object({ part: z.string(), ready: z.boolean(), problem: z.string() })),
+  })
+  .openapi('Readiness');

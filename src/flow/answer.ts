@@ -1,0 +1,143 @@
+import { refusal, type Refusal } from '../base/errors.ts';
+import { maskedAnswerBytesMax } from '../base/limits.ts';
+import type { MaskPlan } from '../mask/index.ts';
+import { maskAnswer } from '../mask/index.ts';
+import type { UpstreamAnswer } from '../forward/index.ts';
+import type { Exchange } from '../listen/index.ts';
+import type { Call } from './call.ts';
+
+/** setTimeout holds 31 bits: longer waits would fire at once. Milliseconds. */
+const timerMsMax = 2_147_483_647;
+
+const LINE_FEED = 0x0a;
+
+type Headers = readonly (readonly [string, string])[];
+
+/** What ends a stream before its own end. */
+type Cut = 'drain' | 'deadline';
+
+const withAuditId = (headers: Headers, requestId: string): Headers => [
+  ...headers.filter(([name]) => name !== 'audit-id'),
+  ['audit-id', requestId],
+];
+
+/** Resolves when the client takes more, or is gone. */
+function drained(exchange: Exchange): Promise<void> {
+  return new Promise((resolve) => {
+    exchange.onDrain(resolve);
+    exchange.gone.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/**
+ * Streams an answer to the client as it comes, with backpressure. A long-running one is cut, at the end of a line,
+ * when the gateway drains, and at the caller's deadline, after which the token that opened it is worth nothing.
+ */
+export async function streamAnswer(
+  call: Call,
+  answer: UpstreamAnswer,
+  limits: { readonly longRunning: boolean; readonly deadlineInMs: number },
+): Promise<void> {
+  const { exchange } = call;
+  let cut: Cut | null = null;
+  let atLineEnd = true;
+  let bytesSent = 0;
+  const cutAtLineEnd = (why: Cut): void => {
+    cut ??= why;
+    if (atLineEnd || why === 'deadline') answer.abort();
+  };
+  const onDraining = (): void => cutAtLineEnd('drain');
+  const wait = Math.max(0, Math.min(limits.deadlineInMs, timerMsMax));
+  const timer = limits.longRunning ? setTimeout(() => cutAtLineEnd('deadline'), wait) : null;
+  if (limits.longRunning) exchange.draining.addEventListener('abort', onDraining, { once: true });
+
+  // A client that left takes no more: without this, a paused answer would wait for its drain for ever.
+  exchange.gone.addEventListener('abort', () => answer.abort(), { once: true });
+  exchange.respond(answer.status, withAuditId(answer.headers, call.requestId));
+  const piped = await answer.pipe({
+    write: (chunk) => {
+      bytesSent += chunk.length;
+      atLineEnd = chunk.at(-1) === LINE_FEED;
+      const more = exchange.write(chunk);
+      if (cut !== null && atLineEnd) answer.abort();
+      return more;
+    },
+    onDrain: exchange.onDrain,
+  });
+  if (timer !== null) clearTimeout(timer);
+  exchange.draining.removeEventListener('abort', onDraining);
+
+  const facts = { status: answer.status, upstreamStatus: answer.status, bytesSent };
+  if (piped.ok) {
+    exchange.end();
+    call.closedSoon({ ...facts, endedBy: 'answer', complete: true });
+    return;
+  }
+  if (exchange.gone.aborted) {
+    call.closedSoon({ ...facts, endedBy: 'client', complete: false });
+    return;
+  }
+  // A drained watch ends as the server's own timeouts end it, and the client resumes; a half line would not parse.
+  if (cut === 'drain' && atLineEnd) exchange.end();
+  else exchange.abort();
+  const endedBy = cut ?? 'upstream';
+  const why = cut === null ? { refusal: piped.error } : {};
+  call.closedSoon({ ...facts, endedBy, complete: false, ...why });
+}
+
+/** Reads an answer whole, masks it, and sends it on. What cannot be masked becomes a refusal, or breaks the connection. */
+export async function maskedAnswer(
+  call: Call,
+  answer: UpstreamAnswer,
+  plan: MaskPlan,
+): Promise<void> {
+  const { exchange } = call;
+  const upstreamStatus = answer.status;
+  const unreadable = unmaskableHead(answer);
+  if (unreadable !== null) {
+    answer.abort();
+    await call.refuse(unreadable, { upstreamStatus });
+    return;
+  }
+  const body = await answer.read(maskedAnswerBytesMax);
+  if (!body.ok) {
+    await call.refuse(body.error, { upstreamStatus, endedBy: 'upstream' });
+    return;
+  }
+  const chunks = await maskAnswer(body.value, plan);
+  if (!chunks.ok) {
+    await call.refuse(chunks.error, { upstreamStatus });
+    return;
+  }
+  const headers = answer.headers.filter(([name]) => name !== 'content-length' && name !== 'etag');
+  exchange.respond(answer.status, withAuditId(headers, call.requestId));
+  let bytesSent = 0;
+  for await (const chunk of chunks.value) {
+    if (exchange.gone.aborted) break;
+    bytesSent += chunk.length;
+    if (exchange.method !== 'HEAD' && !exchange.write(chunk)) await drained(exchange);
+  }
+  const complete = !exchange.gone.aborted;
+  if (complete) exchange.end();
+  call.closedSoon({
+    status: answer.status,
+    upstreamStatus,
+    bytesSent,
+    complete,
+    endedBy: complete ? 'answer' : 'client',
+  });
+}
+
+/** Masking reads JSON that is not encoded; any other successful answer could carry the field past the mask. */
+function unmaskableHead(answer: UpstreamAnswer): Refusal | null {
+  const header = (name: string): string =>
+    answer.headers.find(([key]) => key === name)?.[1].toLowerCase() ?? '';
+  const type = (header('content-type').split(';', 1)[0] ?? '').trim();
+  const encoding = header('content-encoding');
+  if (type === 'application/json' && (encoding === '' || encoding === 'identity')) return null;
+  return refusal(
+    'HOLDGATE_MASK_ANSWER_UNREADABLE',
+    'the cluster answered in a form whose masked fields cannot be found, so nothing of it is passed on',
+    { detail: `content type "${type}", encoding "${encoding}"` },
+  );
+}

@@ -1,0 +1,112 @@
+import { refusal, type Refusal } from '../base/errors.ts';
+import { ok, type Result } from '../base/result.ts';
+import { headerValue } from '../kube/header-value.ts';
+import type { RequestAttributes } from '../kube/request.ts';
+import { upstreamHeaders, type UpstreamAnswer } from '../forward/index.ts';
+import { maskableAccept, type MaskPlan } from '../mask/index.ts';
+import { maskedAnswer, streamAnswer } from './answer.ts';
+import type { Call } from './call.ts';
+import type { Passing } from './passing.ts';
+import type { FlowPorts } from './ports.ts';
+import type { ReadRequest } from './read-request.ts';
+
+/** A request ready to be sent, again if a guard asks for it. */
+export type Outgoing = {
+  readonly send: (
+    body: Buffer | null,
+    contentType: string,
+  ) => Promise<Result<UpstreamAnswer, Refusal>>;
+  readonly body: Buffer | null;
+  readonly contentType: string;
+};
+
+/**
+ * Makes what goes upstream from what was parsed: the rebuilt target, allowed headers, the parsed body. Under a mask the
+ * accepted types are narrowed to what can be masked.
+ */
+export function outgoing(
+  call: Call,
+  request: ReadRequest,
+  plan: MaskPlan | null,
+  signal: AbortSignal,
+): Result<Outgoing, Refusal> {
+  const { exchange } = call;
+  const { body, target, attributes, cluster } = request;
+  let headers = upstreamHeaders(exchange.rawHeaders).filter(([name]) => name !== 'content-type');
+  if (plan !== null) {
+    const accept = maskableAccept(headerValue(exchange.rawHeaders, 'accept'));
+    if (!accept.ok) return accept;
+    headers = [...headers.filter(([name]) => name !== 'accept'), ['accept', accept.value]];
+  }
+  return ok({
+    body: body.kind === 'none' ? null : body.bytes,
+    contentType: body.kind === 'none' ? '' : body.contentType,
+    send: (bytes, contentType) =>
+      cluster.upstream.send({
+        method: exchange.method,
+        target: target.rebuilt,
+        headers: bytes === null ? headers : [...headers, ['content-type', contentType]],
+        body: bytes,
+        auditId: call.requestId,
+        longRunning: attributes.longRunning,
+        signal,
+      }),
+  });
+}
+
+/** Upgrades that this version does not carry: refused by what they ask for, however policy decides. */
+export function upgradeRefusal(call: Call, attributes: RequestAttributes): Refusal | null {
+  const streams = /^pods\/(?:exec|attach|portforward)$/.test(attributes.resource);
+  if (call.exchange.upgrade === null && !streams) return null;
+  const what = attributes.resource === '' ? attributes.path : attributes.resource;
+  return refusal(
+    'HOLDGATE_LISTEN_UPGRADE_REFUSED',
+    streams
+      ? `${what} needs a stream in both directions, which this version of the gateway does not carry`
+      : `an upgrade to "${call.exchange.upgrade ?? ''}" is not carried for ${attributes.verb} ${what}`,
+  );
+}
+
+const READS = new Set(['get', 'list', 'watch']);
+
+/** Whether the decision must be durable before a byte leaves: writes, connects and reads of secrets (design §4.4). */
+function mustPrecede(passing: Passing): boolean {
+  const { attributes } = passing.request;
+  const secret = attributes.resource.split('/', 1)[0] === 'secrets';
+  return !READS.has(attributes.verb) || secret || passing.plan !== null;
+}
+
+/**
+ * Forwards an allowed call. The decision of a write is committed before it is sent; that of a plain read is committed
+ * while the cluster answers, and gates the answer's first byte.
+ */
+export async function forward(passing: Passing, ports: FlowPorts): Promise<void> {
+  const { call, request, identity, plan } = passing;
+  const { exchange } = call;
+  const isRead = READS.has(request.attributes.verb);
+  const abort = new AbortController();
+  // A client that left does not want its read; a write's outcome is wanted by the record.
+  if (isRead) exchange.gone.addEventListener('abort', () => abort.abort(), { once: true });
+  const out = outgoing(call, request, plan, abort.signal);
+  if (!out.ok) return call.refuse(out.error);
+
+  const committed = call.decided('allow');
+  if (mustPrecede(passing)) await committed;
+  const sending = out.value.send(out.value.body, out.value.contentType);
+  try {
+    await committed;
+  } catch (cause) {
+    abort.abort();
+    void sending.then((unwanted) => (unwanted.ok ? unwanted.value.abort() : undefined));
+    throw cause;
+  }
+  const sent = await sending;
+  if (!sent.ok) return call.refuse(sent.error, { endedBy: 'upstream', complete: false });
+  call.stage('answered');
+
+  if (plan !== null && sent.value.status < 300) return maskedAnswer(call, sent.value, plan);
+  return streamAnswer(call, sent.value, {
+    longRunning: request.attributes.longRunning,
+    deadlineInMs: identity.expiresAtMs - ports.clock.nowMs(),
+  });
+}

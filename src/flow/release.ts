@@ -1,0 +1,178 @@
+import { refusal, type Refusal } from '../base/errors.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import type { RequestAttributes } from '../kube/request.ts';
+import type { Decision } from '../decide/index.ts';
+import {
+  heldRefusal,
+  openGuard,
+  requestDigest,
+  requirementsOf,
+  type Approval,
+  type HoldRequest,
+} from '../hold/index.ts';
+import { examine, type Examined } from './examine.ts';
+import { executeApproved } from './execute.ts';
+import { guardedRequest, type Passing } from './passing.ts';
+import type { FlowPorts } from './ports.ts';
+
+/** The client gives up at its own timeout; this much earlier it still reads our answer. Milliseconds. */
+const clientTimeoutMarginMs = 2000;
+
+/**
+ * A held call: an approval is opened or joined, the call waits on its connection, and once people agreed it is claimed,
+ * decided again and executed exactly once. Whatever else happens, it does not pass.
+ */
+export async function release(passing: Passing, ports: FlowPorts): Promise<void> {
+  const { call, request, examined, own } = passing;
+  const { exchange } = call;
+  const guard = await openGuard(guardedRequest(passing), own);
+  if (!guard.ok) return call.refuse(guard.error);
+  const held = holdRequest(passing, examined.decision, guard.value);
+  const opened = await ports.approvals.open(held);
+  if (!opened.ok) return call.refuse(opened.error);
+  const { id } = opened.value;
+  call.know({ approvalId: id, digest: held.digest });
+  await call.decided('hold');
+  call.stage('held');
+
+  let approval = opened.value;
+  if (approval.state === 'PENDING') {
+    if (!canWait(request.attributes)) return call.refuse(heldRefusal(approval, 'cannot-wait'));
+    const waitMs = Math.min(
+      ports.holdWaitMs,
+      clientTimeoutMs(request.attributes) - clientTimeoutMarginMs,
+    );
+    const { gone, draining } = exchange;
+    const end = await ports.approvals.wait(id, { waitMs: Math.max(0, waitMs), gone, draining });
+    call.stage('waited');
+    if (end.kind === 'client-gone') {
+      // The approval stays open: the identical command joins it.
+      return call.closed({ status: 0, endedBy: 'client', complete: false });
+    }
+    approval = end.approval;
+  }
+  if (approval.state !== 'APPROVED') return call.refuse(heldRefusal(approval, 'ended'));
+
+  const claim = await ports.approvals.claim(id, call.requestId);
+  if (!claim.ok) return call.refuse(claim.error);
+  const again = await decideAgain(passing, approval, ports);
+  if (!again.ok) {
+    await ports.approvals.finish(claim.value, 'STALE', again.error.message);
+    return call.refuse(again.error);
+  }
+  return executeApproved({ ...passing, examined: again.value }, claim.value, held.digest, ports);
+}
+
+function holdRequest(
+  passing: Passing,
+  decision: Decision,
+  guard: HoldRequest['guard'],
+): HoldRequest {
+  const { call, request, identity, examined } = passing;
+  const { attributes, body, object, target } = request;
+  const { issuer, subject, username, actor } = identity;
+  const bytes = body.kind === 'none' ? Buffer.alloc(0) : body.bytes;
+  const { client, command, reason } = examined.input.claimed;
+  return {
+    requestId: call.requestId,
+    digest: requestDigest({
+      cluster: request.cluster.name,
+      identity,
+      method: attributes.wire.method,
+      target,
+      contentType: body.kind === 'none' ? '' : body.contentType,
+      body: bytes,
+      uids: guard.kind === 'none' ? [] : [guard.uid],
+    }),
+    requester: { issuer, subject, username, actor },
+    summary: {
+      cluster: request.cluster.name,
+      verb: attributes.verb,
+      group: attributes.group,
+      resource: attributes.resource,
+      namespace: attributes.namespace,
+      name: object.name,
+      method: attributes.wire.method,
+      target: target.rebuilt,
+      sourceIp: call.exchange.remoteAddress,
+      claimed: { client, command, reason },
+      bodyBytes: bytes.length,
+    },
+    holds: decision.holds,
+    guard,
+    policy: decision.policy,
+  };
+}
+
+/**
+ * Policy is asked again, on fresh facts: first without the approval (a deny, or a hold that asks for other people, makes
+ * it stale), then with it as a one-use grant that covers exactly what was approved.
+ */
+async function decideAgain(
+  passing: Passing,
+  approval: Approval,
+  ports: FlowPorts,
+): Promise<Result<Examined, Refusal>> {
+  const { call, request, identity, own } = passing;
+  const examined = await examine(call, request, identity, own, ports);
+  if (!examined.ok) return examined;
+  const { decision, input, policy } = examined.value;
+  if (policy === null || decision.verdict === 'deny')
+    return err(stale(approval, 'policy now denies the request'));
+  if (
+    decision.verdict === 'hold' &&
+    !sameRequirements(requirementsOf(decision.holds), approval.requirements)
+  ) {
+    return err(stale(approval, 'policy now asks for other approvals'));
+  }
+  const covers = approval.requirements.map(({ rule, id }) => ({ rule, id }));
+  const approvers = approval.votes
+    .filter((vote) => vote.vote === 'approve')
+    .map((vote) => vote.by.username);
+  const granted = { ...input, grants: [{ id: approval.id, covers, approvers }] };
+  const released = await policy.decide(granted);
+  call.know({ input: granted, decision: released });
+  if (released.verdict === 'allow')
+    return ok({ ...examined.value, decision: released, input: granted });
+  return err(stale(approval, 'with this approval, policy still does not allow the request'));
+}
+
+function stale(approval: Approval, why: string): Refusal {
+  return refusal(
+    'HOLDGATE_HOLD_STALE',
+    `approval ${approval.id} no longer fits: ${why}. Run the same command again to ask anew`,
+    {
+      approvalId: approval.id,
+    },
+  );
+}
+
+function sameRequirements(now: Approval['requirements'], then: Approval['requirements']): boolean {
+  const key = (one: Approval['requirements'][number]): string =>
+    JSON.stringify([one.rule, one.id, one.groups.toSorted(), one.quorum]);
+  return JSON.stringify(now.map(key).toSorted()) === JSON.stringify(then.map(key).toSorted());
+}
+
+/** Access reviews and token reviews are asked by controllers in their own request's path. */
+const REVIEWS = /^(?:self|local)?subject(?:access|rules)?reviews$|^tokenreviews$/;
+
+/** Whether a call may wait for people: a watch is open-ended, a lease is a heartbeat, a review is somebody's own wait. */
+function canWait(attributes: RequestAttributes): boolean {
+  if (attributes.longRunning || attributes.verb === 'watch') return false;
+  if (attributes.group === 'coordination.k8s.io' && attributes.resource === 'leases') return false;
+  return !REVIEWS.test(attributes.resource);
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** The client's own timeout, which client-go writes into the query as a Go duration; Infinity without one. */
+export function clientTimeoutMs(attributes: RequestAttributes): number {
+  const text = attributes.options['timeout']?.[0] ?? '';
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
+  if (parts.length === 0) return Number.POSITIVE_INFINITY;
+  const totalMs = parts.reduce(
+    (sum, [, count = '0', unit = 's']) => sum + Number(count) * (UNIT_MS[unit] ?? 0),
+    0,
+  );
+  return totalMs > 0 ? totalMs : Number.POSITIVE_INFINITY;
+}

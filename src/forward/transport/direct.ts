@@ -1,0 +1,132 @@
+import { refusal, type Refusal } from '../../base/errors.ts';
+import { err, ok, type Result } from '../../base/result.ts';
+import type { Log } from '../../base/log.ts';
+import type { Credential } from '../credentials/credential.ts';
+import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream.ts';
+import { createHttp1Pool, type Http1Pool } from './http1-pool.ts';
+import { createHttp2Sessions, type Http2Sessions } from './http2-sessions.ts';
+import type { EndpointTls, Outgoing, SendEnd } from './transport.ts';
+
+export type DirectOptions = {
+  /** `https://host:port`, with or without a path that is put before every target. */
+  readonly server: string;
+  readonly tls: Pick<EndpointTls, 'ca' | 'servername'>;
+  readonly credential: Credential;
+  readonly log: Log;
+};
+
+type Transports = {
+  readonly version: string;
+  readonly http1: Http1Pool;
+  readonly http2: Http2Sessions;
+};
+
+/** Reads may be asked again on a fresh connection: asking twice changes nothing. */
+const REPEATABLE = new Set(['GET', 'HEAD']);
+
+/** Headers that only this file sets. */
+const OURS = new Set(['authorization', 'audit-id', 'host', 'accept-encoding', 'content-length']);
+
+/** The gateway's own connection to an API server: TLS always verified, identity set last, redirects never followed. */
+export function createDirectUpstream(options: DirectOptions): Upstream {
+  const { credential } = options;
+  const url = new URL(options.server);
+  const prefix = url.pathname.replace(/\/$/, '');
+  let transports: Transports | null = null;
+
+  const current = (): Transports => {
+    const { version, tls } = credential.tls();
+    if (transports !== null && transports.version === version) return transports;
+    const before = transports;
+    const endpoint = { origin: url.origin, tls: { ...options.tls, ...tls } };
+    transports = {
+      version,
+      http1: createHttp1Pool(endpoint),
+      http2: createHttp2Sessions(endpoint),
+    };
+    // What rides on the old certificate may end by itself; the pool's own timeouts see to it.
+    if (before !== null)
+      options.log.info('the client certificate was reloaded', { server: url.origin });
+    return transports;
+  };
+
+  const transmit = async (request: Outgoing): Promise<SendEnd> => {
+    const { http1, http2 } = current();
+    if (!request.longRunning) return http1.send(request);
+    const sent = await http2.send(request);
+    return sent === 'unsupported' ? http1.send(request) : sent;
+  };
+
+  const attempt = async (request: UpstreamRequest): Promise<SendEnd> => {
+    const token = await credential.token();
+    if (!token.ok) return { kind: 'failed', refusal: credentialRefusal(token.error), sent: false };
+    const bearer =
+      token.value === null ? [] : ([['authorization', `Bearer ${token.value.reveal()}`]] as const);
+    const headers = [...ownHeaders(request, url.host), ...bearer];
+    return transmit({ ...request, target: `${prefix}${request.target}`, headers });
+  };
+
+  return {
+    send: async (request) => {
+      let end = await attempt(request);
+      const lost = end.kind === 'failed' && end.sent && !request.signal.aborted;
+      // A kept connection that the server closed meanwhile: a read is asked once more.
+      if (lost && REPEATABLE.has(request.method)) end = await attempt(request);
+      if (end.kind === 'answer' && end.answer.status === 401) {
+        end.answer.abort();
+        credential.refused();
+        // A 401 was not executed; a renewed credential gets one more try.
+        end = await attempt(request);
+      }
+      return end.kind === 'answer' ? checked(end.answer, options.server) : err(end.refusal);
+    },
+    close: async () => {
+      transports?.http2.close();
+      await transports?.http1.close();
+    },
+  };
+}
+
+/**
+ * The headers that leave: what `flow` let through, then ours. Nothing that came in can be one of ours, so exactly one
+ * Authorization leaves (it is added after these).
+ */
+function ownHeaders(
+  request: UpstreamRequest,
+  host: string,
+): readonly (readonly [string, string])[] {
+  const kept = request.headers.filter(([name]) => !OURS.has(name.toLowerCase()));
+  const length =
+    request.body === null ? [] : ([['content-length', String(request.body.length)]] as const);
+  return [
+    ...kept,
+    ...length,
+    ['host', host],
+    ['accept-encoding', 'identity'],
+    ['audit-id', request.auditId],
+  ];
+}
+
+const credentialRefusal = (why: string): Refusal =>
+  refusal(
+    'HOLDGATE_FORWARD_CREDENTIAL',
+    "the gateway's credential for the cluster cannot be used",
+    { detail: why },
+  );
+
+/** Answers that must not be passed on: a 401 is about the gateway, a redirect leads the credential elsewhere (CVE-2022-3172). */
+function checked(answer: UpstreamAnswer, server: string): Result<UpstreamAnswer, Refusal> {
+  if (answer.status === 401) {
+    answer.abort();
+    return err(credentialRefusal(`${server} answered 401 to the gateway's own credential`));
+  }
+  const location = answer.headers.find(([name]) => name === 'location')?.[1];
+  if (answer.status >= 300 && answer.status < 400 && location !== undefined) {
+    answer.abort();
+    const detail = `${answer.status} to ${location.slice(0, 200)}`;
+    return err(
+      refusal('HOLDGATE_FORWARD_REDIRECT', 'the cluster answered with a redirect', { detail }),
+    );
+  }
+  return ok(answer);
+}

@@ -1,0 +1,261 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from './base/clock.ts';
+import { randomIds } from './base/ids.ts';
+import { errorText, type Log } from './base/log.ts';
+import type { Refusal } from './base/errors.ts';
+import { err, ok, type Result } from './base/result.ts';
+import type { Config, RoleName } from './config/index.ts';
+import {
+  createMetrics,
+  createPeopleApp,
+  createPeopleServer,
+  type Metrics,
+  type PartStatus,
+} from './console/index.ts';
+import { locateElements, problemText, type Policies } from './decide/index.ts';
+import { createFlow } from './flow.ts';
+import type { Observation } from './flow/ports.ts';
+import { openCertificates, type PortCertificates } from './gateway/certificates.ts';
+import { findCluster, openClusters } from './gateway/clusters.ts';
+import {
+  localIssuerOf,
+  openApprovals,
+  openIdentifiers,
+  openPolicies,
+  openRecorder,
+  openStore,
+  type Closing,
+  type GatewayOptions,
+  type Identifiers,
+} from './gateway/parts.ts';
+import type { Approvals } from './hold/index.ts';
+import { requirePerson, requireRole, type Identity } from './identify/index.ts';
+import { createListener } from './listen/index.ts';
+import {
+  localDataAudience,
+  localRealms,
+  withLocalIdentities,
+  type LocalIssuer,
+} from './local/index.ts';
+import type { Recorder } from './record/index.ts';
+import { createDecisionStore, createPolicySourceStore, type Store } from './store/index.ts';
+
+export { StartError, type GatewayOptions } from './gateway/parts.ts';
+
+/** A running gateway. */
+export type Gateway = {
+  readonly dataUrl: string;
+  readonly peopleUrl: string;
+  /** The CA that signed both ports' certificates, where it is the local one. */
+  readonly caFile: string | null;
+  /** Drains and closes, within the configured seconds. May be called twice. */
+  readonly close: () => Promise<void>;
+};
+
+/** Wires the stages and opens both ports. Throws a StartError, or a DependencyError of the database, with nothing left open. */
+export async function startGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
+  const closing: Closing[] = [];
+  const close = async (): Promise<void> => {
+    for (const part of closing.splice(0).reverse()) {
+      try {
+        await part.close();
+      } catch (cause) {
+        options.log.error('a part did not close', { part: part.name, cause: errorText(cause) });
+      }
+    }
+  };
+  try {
+    return { ...(await open(config, options, closing)), close };
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+}
+
+async function open(
+  given: Config,
+  options: GatewayOptions,
+  closing: Closing[],
+): Promise<Omit<Gateway, 'close'>> {
+  const { log } = options;
+  const peopleUrl = urlOf(given.people);
+  const dataUrl = urlOf(given.data);
+  const store = await openStore(given, options, closing);
+  const metrics = createMetrics();
+  const recorder = await openRecorder(given, store, log, closing);
+
+  const groups = new Map<string, Config['approverGroups'][string]['members']>();
+  const policies = await openPolicies(
+    given,
+    options,
+    { store, recorder, groups, peopleUrl },
+    closing,
+  );
+  const config = withLocalIdentities(given, peopleUrl, policies.current()?.approverGroups ?? []);
+  const issuer = await localIssuerOf(config, peopleUrl);
+  const identifiers = openIdentifiers(config, issuer, log, closing);
+  const clusters = openClusters(config, options, closing);
+  const approvals = openApprovals(config, { store, recorder, groups, log }, closing);
+
+  const certificates = await openCertificates(config, log, closing);
+  const flow = createFlow({
+    clock: systemClock,
+    ids: randomIds,
+    log,
+    identify: identifiers.data.identify,
+    policy: policies.current,
+    recorder,
+    approvals,
+    cluster: (name) => findCluster(clusters, config, name),
+    holdWaitMs: config.holds.waitSeconds * 1000,
+    observe: (observation) => {
+      metrics.observe(observation);
+      logRequest(log, observation);
+    },
+  });
+  const listener = await createListener({
+    address: config.data.address,
+    port: config.data.port,
+    certificates: certificates.data,
+    handler: flow,
+    metadata: {
+      resource: () => dataUrl,
+      issuers: config.identity.issuers.map((one) => one.url),
+    },
+    log,
+  });
+  closing.push({ name: 'data port', close: () => listener.drain(config.drainSeconds * 1000) });
+  const people = {
+    store,
+    approvals,
+    policies,
+    identifiers,
+    issuer,
+    recorder,
+    metrics,
+    certificates,
+  };
+  await openPeople(config, people, options, closing);
+  writeGatewayFile(config, { dataUrl, peopleUrl, caFile: certificates.caFile });
+  return { dataUrl, peopleUrl, caFile: certificates.caFile };
+}
+
+function urlOf(listener: Config['data']): string {
+  if (listener.publicUrl !== undefined) return listener.publicUrl.replace(/\/$/, '');
+  const host = listener.address.includes(':') ? `[${listener.address}]` : listener.address;
+  return `https://${host}:${listener.port}`;
+}
+
+type People = {
+  readonly store: Store;
+  readonly approvals: Approvals;
+  readonly policies: Policies;
+  readonly identifiers: Identifiers;
+  readonly issuer: LocalIssuer | null;
+  readonly recorder: Recorder;
+  readonly metrics: Metrics;
+  readonly certificates: PortCertificates;
+};
+
+async function openPeople(
+  config: Config,
+  parts: People,
+  { env, log }: GatewayOptions,
+  closing: Closing[],
+): Promise<void> {
+  const { store, approvals, policies, identifiers, recorder, metrics } = parts;
+  const sources = createPolicySourceStore(store);
+  metrics.watchRecorder(recorder.available);
+  const app = createPeopleApp({
+    decisions: createDecisionStore(store),
+    approvals,
+    locate: async (hash, elements) => {
+      const kept = await sources.byHash(hash);
+      if (kept === null) return err('the sources of this policy were not kept');
+      const files = new Map(Object.entries(kept.files));
+      const opa = { configured: config.policies.opa, searchPath: env['PATH'] };
+      const places = await locateElements({ hash, files }, elements, opa);
+      return places.ok ? ok(places.value) : err(places.error.map(problemText).join('; '));
+    },
+    identifyPerson: async (rawHeaders) => {
+      const identity = await identifiers.people.identify(rawHeaders);
+      return identity.ok ? requirePerson(identity.value) : identity;
+    },
+    requireRole: (identity, roles) => requireAnyRole(identity, roles, config),
+    readiness: () => readiness(recorder, policies, identifiers),
+    metrics: metrics.text,
+    documents: documentsOf(parts.issuer),
+    nextId: randomIds.next,
+    log,
+  });
+  const server = await createPeopleServer({
+    address: config.people.address,
+    port: config.people.port,
+    certificates: parts.certificates.people,
+    app,
+  });
+  closing.push({ name: "people's port", close: () => server.close() });
+}
+
+/** The first role that the person has suffices; the refusal names the one that is meant for this. */
+function requireAnyRole(
+  identity: Identity,
+  roles: readonly RoleName[],
+  config: Config,
+): Result<unknown, Refusal> {
+  const tried = roles.map((role) => requireRole(identity, config.people.roles, role));
+  return tried.find((one) => one.ok) ?? tried[0] ?? ok(null);
+}
+
+function readiness(recorder: Recorder, policies: Policies, identifiers: Identifiers): PartStatus[] {
+  const issuers = [...identifiers.data.ready(), ...identifiers.people.ready()].map(
+    ({ issuer, ready, problem }) => ({ part: `issuer ${issuer}`, ready, problem }),
+  );
+  const problem = policies.problems().map(problemText).join('; ');
+  const database = recorder.available();
+  return [
+    { part: 'database', ready: database, problem: database ? '' : 'decisions cannot be recorded' },
+    { part: 'policy', ready: policies.current() !== null, problem },
+    ...issuers,
+  ];
+}
+
+/** The local issuer's public documents, by path on the people's port. */
+function documentsOf(issuer: LocalIssuer | null): ReadonlyMap<string, unknown> {
+  const documents = new Map<string, unknown>();
+  if (issuer === null) return documents;
+  for (const realm of localRealms) {
+    const base = `/local-issuer/${realm}`;
+    documents.set(`${base}/.well-known/openid-configuration`, issuer.discoveryDocument(realm));
+    documents.set(`${base}/jwks`, issuer.jwks(realm));
+  }
+  return documents;
+}
+
+/** Tells commands on this machine where the gateway is; holds no secret. */
+function writeGatewayFile(
+  config: Config,
+  place: { readonly dataUrl: string; readonly peopleUrl: string; readonly caFile: string | null },
+): void {
+  const dataAudience = config.identity.issuers[0]?.audiences[0] ?? localDataAudience;
+  const facts = {
+    ...place,
+    peopleAudience: config.people.audience,
+    dataAudience: config.identity.local ? localDataAudience : dataAudience,
+  };
+  writeFileSync(join(config.dataDirectory, 'gateway.json'), `${JSON.stringify(facts, null, 2)}\n`);
+}
+
+function logRequest(log: Log, observation: Observation): void {
+  const { requestId, durationMs, stagesMs, ...rest } = observation;
+  const rounded = Object.fromEntries(
+    Object.entries(stagesMs).map(([name, ms]) => [name, Math.round(ms * 100) / 100]),
+  );
+  log.info('request', {
+    request: requestId,
+    ...rest,
+    duration_ms: Math.round(durationMs * 100) / 100,
+    stages_ms: rounded,
+  });
+}

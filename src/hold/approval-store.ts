@@ -1,0 +1,67 @@
+import type { Approval, ApprovalState, HoldRequest, Vote } from './approval.ts';
+import type { DueRule } from './state-machine.ts';
+
+/** What a vote makes of an approval; decided inside the locked transaction, on the row as it stands. */
+export type VoteEffect<Refused> =
+  | { readonly kind: 'refused'; readonly refusal: Refused }
+  | {
+      readonly kind: 'counted';
+      readonly to: ApprovalState;
+      readonly outcome: string;
+    };
+
+/** A change of state that was committed. */
+export type Transition = { readonly from: ApprovalState; readonly approval: Approval };
+
+/**
+ * The rows, as `hold` needs them. Every method is one statement or one transaction on the database's clock, and rejects
+ * with a DependencyError when the database is down.
+ */
+export type ApprovalStore = {
+  /** Opens, or joins the open one of the same requester, cluster and digest; null where the requester has too many open. */
+  readonly open: (
+    id: string,
+    request: HoldRequest & { readonly requirements: Approval['requirements'] },
+    limits: {
+      readonly decideWithinSeconds: number;
+      readonly openMax: number;
+      readonly due: readonly DueRule[];
+    },
+  ) => Promise<{ readonly approval: Approval; readonly joined: boolean } | null>;
+  readonly read: (id: string) => Promise<Approval | null>;
+  readonly list: (filter: {
+    readonly states?: readonly ApprovalState[];
+    readonly limit: number;
+    readonly before?: string;
+  }) => Promise<readonly Approval[]>;
+  /** Locks the row, lets `judge` look at it, and commits the vote with its effect. Null: no such approval. */
+  readonly vote: <Refused>(
+    id: string,
+    vote: Omit<Vote, 'at'>,
+    spendWithinSeconds: number,
+    judge: (approval: Approval, due: boolean) => VoteEffect<Refused>,
+  ) => Promise<
+    | { readonly kind: 'refused'; readonly refusal: Refused }
+    | { readonly kind: 'counted'; readonly from: ApprovalState; readonly approval: Approval }
+    | null
+  >;
+  /** APPROVED and not lapsed -> EXECUTING, by one conditional update. Null: somebody else was first, or it is too late. */
+  readonly claim: (
+    id: string,
+    requestId: string,
+    leaseSeconds: number,
+  ) => Promise<{ readonly approval: Approval; readonly fence: number } | null>;
+  /** Prolongs a lease. False: it was lost. */
+  readonly renew: (id: string, fence: number, leaseSeconds: number) => Promise<boolean>;
+  /** Ends an execution. Null: the lease was lost, and somebody else ended it. */
+  readonly finish: (
+    id: string,
+    fence: number,
+    to: ApprovalState,
+    outcome: string,
+  ) => Promise<Approval | null>;
+  /** Ends whatever is due by the database's clock. */
+  readonly sweep: (due: readonly DueRule[]) => Promise<readonly Transition[]>;
+  readonly notify: (id: string) => Promise<void>;
+  readonly onNotify: (listener: (id: string) => void) => () => void;
+};
