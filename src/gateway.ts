@@ -57,7 +57,7 @@ export type Gateway = {
 export async function startGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
   const closing: Closing[] = [];
   const close = async (): Promise<void> => {
-    for (const part of closing.splice(0).reverse()) {
+    for (const part of closing.splice(0).toReversed()) {
       try {
         await part.close();
       } catch (cause) {

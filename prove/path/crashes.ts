@@ -58,7 +58,9 @@ function reached(world: World, namespace: string): readonly string[] {
   for (const line of readFileSync(world.cluster.auditLog, 'utf8').split('\n')) {
     if (line === '') continue;
     const event = JSON.parse(line) as AuditEvent;
-    const ours = event.verb === 'create' && event.objectRef?.resource === 'configmaps';
+    // The controllers write too (each namespace's CA); the gateway is the user of its token.
+    const created = event.verb === 'create' && event.objectRef?.resource === 'configmaps';
+    const ours = created && event.user.username === 'gateway';
     if (ours && event.objectRef?.namespace === namespace) ids.add(event.auditID);
   }
   return [...ids];

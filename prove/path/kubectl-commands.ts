@@ -213,7 +213,7 @@ export const kubectlSteps: readonly KubectlStep[] = [
     codeOnly: true,
     timeoutMs: 90_000,
   },
-  { name: 'uncordon', args: ['uncordon', 'node-0'] },
+  { name: 'uncordon', args: ['uncordon', 'node-0'], codeOnly: true },
   {
     name: 'apply the second pod',
     args: ['apply', '-n', '$NS', '-f', '$DIR/lone.yaml'],
@@ -238,7 +238,7 @@ export const kubectlSteps: readonly KubectlStep[] = [
     codeOnly: true,
     timeoutMs: 90_000,
   },
-  { name: 'uncordon again', args: ['uncordon', 'node-0'] },
+  { name: 'uncordon again', args: ['uncordon', 'node-0'], codeOnly: true },
   {
     name: 'delete',
     args: ['delete', '-n', '$NS', 'deployment', 'web', '--wait=true', '--timeout=60s'],

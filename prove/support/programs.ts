@@ -18,6 +18,7 @@ export async function findPrograms(): Promise<ControlPlanePrograms> {
     ports: systemProgramSearchPorts,
   });
   if (!found.ok) throw new Error(found.error);
-  if (found.value.kind !== 'programs') throw new Error('the acceptance run needs local programs, not a container');
+  if (found.value.kind !== 'programs')
+    throw new Error('the acceptance run needs local programs, not a container');
   return found.value.programs;
 }

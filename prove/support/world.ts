@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
@@ -162,6 +162,3 @@ function configuration(input: ConfigurationInput): object {
     ],
   };
 }
-
-/** Files of a folder that are left behind by what a run started: for a check that nothing leaks. */
-export const namesIn = (directory: string): readonly string[] => readdirSync(directory);

@@ -416,7 +416,12 @@ export type Refusal = {
     readonly field?: string;
   }[];
   /** The cluster's own status and reason, where the refusal passes on what the cluster said. */
-  readonly asCluster?: { readonly http: number; readonly reason: string };
+  readonly asCluster?: {
+    readonly http: number;
+    readonly reason: string;
+    /** The cluster's Status, word for word: kubectl prints the causes of an Invalid, not its message. */
+    readonly body: Buffer;
+  };
   /** The approval that the refusal speaks of. */
   readonly approvalId?: string;
 };

@@ -6,12 +6,7 @@ import { randomIds } from '../base/ids.ts';
 import { createLog, errorText, type Log } from '../base/log.ts';
 import { ok } from '../base/result.ts';
 import { Secret } from '../base/secret.ts';
-import {
-  configSchema,
-  shippedPoliciesDirectory,
-  type ClusterConfig,
-  type Config,
-} from '../config/index.ts';
+import { shippedPoliciesDirectory, type ClusterConfig, type Config } from '../config/index.ts';
 import { createUpstream } from '../forward/index.ts';
 import { startGateway, StartError, type Gateway } from '../gateway.ts';
 import {
@@ -20,6 +15,7 @@ import {
   contextDemoObjects,
   contextNamespace,
   findControlPlanePrograms,
+  localProfile,
   seedDemoObjects,
   startFromSource,
   systemProgramSearchPorts,
@@ -115,24 +111,6 @@ async function contextCluster(context: string, file: string, io: Io, log: Log): 
   return { cluster, namespace: contextNamespace, stop: () => Promise.resolve() };
 }
 
-type Ports = { readonly data: number; readonly people: number };
-
-function configFor(
-  cluster: ClusterConfig,
-  dataDirectory: string,
-  ports: Ports,
-  policies: string,
-): Config {
-  return configSchema.parse({
-    dataDirectory,
-    data: { port: ports.data },
-    people: { port: ports.people },
-    identity: { local: true },
-    clusters: [cluster],
-    policies: { directory: policies },
-  });
-}
-
 const program = (): [string, string] => [process.execPath, resolve(process.argv[1] ?? '')];
 
 /** The lines to paste. */
@@ -220,13 +198,16 @@ control plane, all on loopback, and prints lines to paste. Runs until Ctrl-C; st
       values.context === undefined
         ? await localCluster(dataDirectory, io, log)
         : await contextCluster(values.context, kubeconfig, io, log);
+    const config = localProfile({
+      clusters: [behind.cluster],
+      approverGroups: [],
+      dataDirectory,
+      dataPort: ports.data,
+      peoplePort: ports.people,
+      policiesDirectory: resolve(values.policies),
+    });
     try {
-      await runUntilStopped(
-        behind,
-        configFor(behind.cluster, dataDirectory, ports, resolve(values.policies)),
-        io,
-        log,
-      );
+      await runUntilStopped(behind, config, io, log);
     } finally {
       await behind.stop();
     }

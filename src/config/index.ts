@@ -9,7 +9,6 @@ export { resolveSecret } from './resolve-secret.ts';
 export { configJsonSchema, shapeOf, type JsonSchema } from './schema-shape.ts';
 export {
   configSchema,
-  roleNames,
   type ClusterConfig,
   type Config,
   type CredentialConfig,

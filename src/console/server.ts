@@ -1,5 +1,4 @@
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Certificates } from '../listen/index.ts';
 import type { createPeopleApp } from './app.ts';
@@ -38,9 +37,9 @@ export async function createPeopleServer(
     server.once('error', reject);
     server.listen({ host: options.address, port: options.port }, resolve);
   });
-  const address = server.address() as AddressInfo;
+  const address = server.address();
   return {
-    port: address.port,
+    port: typeof address === 'object' && address !== null ? address.port : options.port,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

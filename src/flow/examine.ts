@@ -192,7 +192,11 @@ async function dryRunRefusal(
   return {
     code: 'HOLDGATE_FORWARD_REFUSED',
     message: typeof said === 'string' ? said : `the cluster answered ${answer.status}`,
-    asCluster: { http: answer.status, reason: typeof reason === 'string' ? reason : 'Unknown' },
+    asCluster: {
+      http: answer.status,
+      reason: typeof reason === 'string' ? reason : 'Unknown',
+      body: answer.body,
+    },
   };
 }
 

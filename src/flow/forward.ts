@@ -5,6 +5,7 @@ import type { RequestAttributes } from '../kube/request.ts';
 import { upstreamHeaders, type UpstreamAnswer } from '../forward/index.ts';
 import { maskableAccept, type MaskPlan } from '../mask/index.ts';
 import { maskedAnswer, streamAnswer } from './answer.ts';
+import { boundToLive } from './bind-live.ts';
 import type { Call } from './call.ts';
 import type { Passing } from './passing.ts';
 import type { FlowPorts } from './ports.ts';
@@ -92,7 +93,8 @@ export async function forward(passing: Passing, ports: FlowPorts): Promise<void>
 
   const committed = call.decided('allow');
   if (mustPrecede(passing)) await committed;
-  const sending = out.value.send(out.value.body, out.value.contentType);
+  const { body, contentType } = boundToLive(passing, out.value);
+  const sending = out.value.send(body, contentType);
   try {
     await committed;
   } catch (cause) {

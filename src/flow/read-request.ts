@@ -73,6 +73,10 @@ export async function readRequest(
     bytes: bytes.value,
   });
   if (!body.ok) return body;
+  if (bytes.value.length > 0) {
+    const digest = ports.recorder.digest(bytes.value);
+    call.know({ bodies: [{ role: 'request', bytes: bytes.value.length, digest }] });
+  }
   const object = objectIdentity(body.value, attributes);
   if (!object.ok) return object;
   if (exchange.method !== 'DELETE') {

@@ -2,6 +2,5 @@
  * @module forward — a request in the gateway's name out to the cluster, its answer back with backpressure.
  */
 export { createUpstream, type OpenUpstream, type UpstreamPorts } from './create-upstream.ts';
-export { readKubeconfig, type KubeconfigTarget } from './credentials/kubeconfig.ts';
 export { upstreamHeaders } from './headers.ts';
 export type { AnswerSink, Upstream, UpstreamAnswer, UpstreamRequest } from './upstream.ts';

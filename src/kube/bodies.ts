@@ -1,7 +1,8 @@
 import { refusal, type Refusal } from '../base/errors.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { isJsonArray, isJsonObject, textAt } from './json-guards.ts';
-import { parseJson } from './json.ts';
+import { parseJson, stringifyJson } from './json.ts';
+import { protobufOptions } from './protobuf-options.ts';
 import type { JsonObject, JsonValue, RequestAttributes, RequestBody } from './request.ts';
 import { parseYamlBody } from './yaml.ts';
 
@@ -71,7 +72,24 @@ export function readBody(input: BodyInput): Result<RequestBody, Refusal> {
     return unsupported(`the content type ${type.value} is for PATCH, not for ${method}`);
   const reading = OBJECT_TYPES.get(type.value);
   if (reading !== undefined) return read(bytes, reading, type.value);
+  if (type.value === PROTOBUF && takesOptions(attributes)) return readOptions(bytes);
   return ok({ kind: 'opaque', bytes, contentType: type.value });
+}
+
+const PROTOBUF = 'application/vnd.kubernetes.protobuf';
+
+/** Deletes and evictions: `kubectl drain` sends their options as protobuf, and what they ask for must be seen. */
+const takesOptions = ({ verb, resource }: RequestAttributes): boolean =>
+  verb === 'delete' || verb === 'deletecollection' || resource === 'pods/eviction';
+
+/** Protobuf options go upstream as the JSON that was read from them. */
+function readOptions(bytes: Buffer): Result<RequestBody, Refusal> {
+  const options = protobufOptions(bytes);
+  if (!options.ok) return invalid(`the body is not taken: ${options.error}; send JSON`);
+  const { value } = options;
+  if (value === null) return ok({ kind: 'opaque', bytes, contentType: PROTOBUF });
+  const sent = Buffer.from(stringifyJson(value));
+  return ok({ kind: 'parsed', value, bytes: sent, contentType: 'application/json' });
 }
 
 /** Some subresources are called without a body (kubevirt's `start`); an object or a patch cannot be stored without one. */

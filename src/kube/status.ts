@@ -92,7 +92,7 @@ export function statusOf(
   readonly body: Buffer;
 } {
   const status = statusObject(refused, requestId);
-  const body = Buffer.from(`${JSON.stringify(status)}\n`);
+  const body = refused.asCluster?.body ?? Buffer.from(`${JSON.stringify(status)}\n`);
   const headers: [string, string][] = [
     ['content-type', 'application/json'],
     ['content-length', String(body.length)],

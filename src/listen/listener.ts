@@ -5,7 +5,6 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTls, type TLSSocket } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
@@ -190,9 +189,9 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     tls.once('error', reject);
     tls.listen({ host: options.address, port: options.port }, resolve);
   });
-  const address = tls.address() as AddressInfo;
+  const address = tls.address();
   return {
-    port: address.port,
+    port: typeof address === 'object' && address !== null ? address.port : options.port,
     drain: async (withinMs) => {
       const closed = new Promise<void>((resolve) => tls.close(() => resolve()));
       draining.abort();

@@ -71,7 +71,8 @@ async function loadCa(caFile: string, keyFile: string): Promise<Signer> {
   const certificate = new x509.X509Certificate(readFileSync(caFile, 'utf8'));
   const der = x509.PemConverter.decodeFirst(readFileSync(keyFile, 'utf8'));
   const privateKey = await webcrypto.subtle.importKey('pkcs8', der, EC, false, ['sign']);
-  const publicKey = await certificate.publicKey.export(EC, ['verify'], webcrypto);
+  const spki = certificate.publicKey.rawData;
+  const publicKey = await webcrypto.subtle.importKey('spki', spki, EC, true, ['verify']);
   return { certificate, privateKey, publicKey };
 }
 

@@ -62,12 +62,21 @@ export function withLocalIdentities(
     people: { ...config.people, roles: { ...config.people.roles, admin: [...admins] } },
     identity: {
       ...config.identity,
-      issuers: [...config.identity.issuers, agents, people],
-      people: [...config.identity.people, voters],
+      issuers: withIssuers(config.identity.issuers, [agents, people]),
+      people: withIssuers(config.identity.people, [voters]),
     },
     approverGroups: { ...groups, ...config.approverGroups },
   };
 }
+
+/** Adds what is not there yet: a configuration may have been given its local identities already. */
+const withIssuers = (
+  given: readonly IssuerConfig[],
+  added: readonly IssuerConfig[],
+): IssuerConfig[] => [
+  ...given,
+  ...added.filter((one) => given.every((other) => other.url !== one.url)),
+];
 
 /** Both halves of the local issuer as one port sees them. */
 function localIssuers(

@@ -15,7 +15,7 @@ export type {
 } from './entry.ts';
 export { loadDigestKey } from './digest-key.ts';
 export type { RecorderEvent } from './group-commit.ts';
-export { leafHash, type Leaf } from './leaf.ts';
+export type { Leaf } from './leaf.ts';
 export { recordedInput } from './recorded-input.ts';
 export { createRecorder, type RecorderOptions } from './recorder.ts';
 export type { AppendEnd, RecordStore, StreamRow } from './record-store.ts';

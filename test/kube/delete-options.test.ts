@@ -76,7 +76,7 @@ describe('the options that a DELETE is really executed with', () => {
   test('refuses options that cannot be read', () => {
     expect(effective('', 'k8s', 'application/vnd.kubernetes.protobuf')).toMatchObject({
       ok: false,
-      error: { code: 'HOLDGATE_PARSE_ENCODING_UNSUPPORTED' },
+      error: { code: 'HOLDGATE_PARSE_BODY_INVALID' },
     });
   });
 

@@ -56,7 +56,8 @@ describe('statusOf', () => {
   });
 
   test("the cluster's own words are passed on as they are", () => {
-    const asCluster = { http: 422, reason: 'Invalid' };
+    const body = Buffer.from('{"kind":"Status","details":{"causes":[{"field":"spec"}]}}');
+    const asCluster = { http: 422, reason: 'Invalid', body };
     const refused = refusal('HOLDGATE_FORWARD_REFUSED', 'Pod "x" is invalid:\n* spec', {
       asCluster,
     });
@@ -66,6 +67,7 @@ describe('statusOf', () => {
       code: 422,
       details: { causes: [] },
     });
+    expect(statusOf(refused, 'a')).toMatchObject({ http: 422, body });
   });
 
   test("the operator's detail is not shown", () => {

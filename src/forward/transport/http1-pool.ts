@@ -55,7 +55,7 @@ function dispatch(pool: Pool, request: Outgoing): Promise<SendEnd> {
     };
     pool.dispatch(
       {
-        method: request.method as Dispatcher.HttpMethod,
+        method: request.method,
         path: request.target,
         headers: request.headers.flat(),
         body: request.body,

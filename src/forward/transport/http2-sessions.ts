@@ -146,7 +146,7 @@ function sendOn(entry: Session, endpoint: Endpoint, request: Outgoing): Promise<
       stream.pause();
       resolve({
         kind: 'answer',
-        answer: toAnswer(Number(received[':status'] ?? 0), received, made),
+        answer: toAnswer(received[':status'] ?? 0, received, made),
       });
     });
     stream.on('end', () => {

@@ -1,0 +1,57 @@
+import { writeFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { counts, provePath } from './path.ts';
+import { run } from './support/processes.ts';
+import { createReport, reportTable, type Report } from './support/report.ts';
+
+/**
+ * `npm run prove -- <area> [--counts full|small] [--write]`: an issue's acceptance on a real control plane, each figure beside its
+ * bound. `--write` keeps the output in docs/proofs.md.
+ */
+const areas: Readonly<Record<string, (report: Report, size: 'full' | 'small') => Promise<void>>> = {
+  path: (report, size) => provePath(report, counts[size]),
+};
+
+const { values, positionals } = parseArgs({
+  options: {
+    counts: { type: 'string', default: 'full' },
+    write: { type: 'boolean', default: false },
+  },
+  allowPositionals: true,
+});
+const [area = ''] = positionals;
+const prove = areas[area];
+const size = values.counts === 'small' ? 'small' : 'full';
+if (prove === undefined) {
+  console.error(`prove what? one of: ${Object.keys(areas).join(', ')}`);
+  process.exit(2);
+}
+
+const built = await run('npm', ['run', '--silent', 'build']);
+if (built.code !== 0) throw new Error(`the build failed:\n${built.stdout}${built.stderr}`);
+const report = createReport((line) => console.log(line));
+try {
+  await prove(report, size);
+} catch (cause) {
+  console.error(cause);
+  report.check(
+    `${area}: ran to its end`,
+    cause instanceof Error ? cause.message : String(cause),
+    'no failure',
+    false,
+  );
+}
+const passed = report.checks.filter((check) => check.passed).length;
+const failed = report.checks.length - passed;
+if (values.write) {
+  const gib = Math.round(totalmem() / 2 ** 30);
+  const machine = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${gib} GiB, Linux ${release()}, Node ${process.version}`;
+  const head = `# Proofs\n\nThe last output of \`npm run prove\`. Made by the program; not edited.\n\n## ${area} (${size} counts)\n\n${new Date().toISOString()}, ${machine}\n`;
+  writeFileSync(
+    'docs/proofs.md',
+    `${head}\n${reportTable(report.checks)}\n\n${passed} passed, ${failed} failed\n`,
+  );
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
