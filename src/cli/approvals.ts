@@ -102,7 +102,11 @@ async function showOne(args: readonly string[], io: Io): Promise<number> {
   return exitCodes.ok;
 }
 
-async function vote(kind: 'approve' | 'deny', args: readonly string[], io: Io): Promise<number> {
+async function castVote(
+  kind: 'approve' | 'deny',
+  args: readonly string[],
+  io: Io,
+): Promise<number> {
   const { values, positionals } = parse(
     args,
     { ...apiOptions, reason: { type: 'string', short: 'r' } },
@@ -137,7 +141,7 @@ example: holdgate approvals approve 4be1a2c0-… --reason "agreed in the stand-u
     const [sub, ...rest] = args;
     if (sub === 'list') return list(rest, io);
     if (sub === 'show') return showOne(rest, io);
-    if (sub === 'approve' || sub === 'deny') return vote(sub, rest, io);
+    if (sub === 'approve' || sub === 'deny') return castVote(sub, rest, io);
     throw new CommandError('say what: list, show, approve or deny', exitCodes.usage);
   },
 };

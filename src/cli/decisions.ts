@@ -3,19 +3,39 @@ import { apiClient, apiHelp, apiOptions } from './api-client.ts';
 import { CommandError, exitCodes, parse, type Command, type Io } from './command.ts';
 import { json, table } from './output.ts';
 
-const rowSchema = z.looseObject({
+const rowSchema = z.object({
   requestId: z.string(),
-  ts: z.string(),
-  username: z.nullish(z.string()),
-  verdict: z.nullish(z.string()),
-  verb: z.nullish(z.string()),
-  resource: z.nullish(z.string()),
-  namespace: z.nullish(z.string()),
-  name: z.nullish(z.string()),
-  status: z.nullish(z.number()),
-  code: z.nullish(z.string()),
-  rules: z.nullish(z.array(z.string())),
+  at: z.string(),
+  user: z.object({ username: z.string() }).nullable(),
+  verdict: z.string(),
+  verb: z.string(),
+  method: z.string(),
+  target: z.string(),
+  resource: z.string(),
+  namespace: z.string(),
+  name: z.string(),
+  because: z.array(z.object({ rule: z.string(), id: z.string() })),
+  masked: z.boolean(),
+  code: z.string().nullable(),
+  outcome: z.object({ status: z.number() }).nullable(),
 });
+type Row = z.infer<typeof rowSchema>;
+
+function cells(row: Row): readonly string[] {
+  const what =
+    row.resource === '' ? `${row.method} ${row.target}` : `${row.verb} ${row.resource} ${row.name}`;
+  const rules = row.because.map((one) => `${one.rule}/${one.id}`).join(' ');
+  return [
+    row.at,
+    row.user?.username ?? '',
+    row.masked ? `${row.verdict}, masked` : row.verdict,
+    what.trim(),
+    row.namespace,
+    row.outcome === null ? '' : String(row.outcome.status),
+    rules === '' ? (row.code ?? '') : rules,
+    row.requestId,
+  ];
+}
 
 const filters = {
   since: { type: 'string' },
@@ -55,19 +75,8 @@ async function list(args: readonly string[], io: Io): Promise<number> {
     return exitCodes.ok;
   }
   const page = z.object({ items: z.array(rowSchema), cursor: z.nullish(z.string()) }).parse(answer);
-  const rows = page.items.map((row) => [
-    row.ts,
-    row.username ?? '',
-    row.verdict ?? '',
-    `${row.verb ?? ''} ${row.resource ?? ''} ${row.name ?? ''}`.trim(),
-    row.namespace ?? '',
-    row.status === null || row.status === undefined ? '' : String(row.status),
-    row.code ?? (row.rules ?? []).join(' '),
-    row.requestId,
-  ]);
-  io.out(
-    table([['TIME', 'USER', 'VERDICT', 'REQUEST', 'NAMESPACE', 'STATUS', 'WHY', 'ID'], ...rows]),
-  );
+  const heading = ['TIME', 'USER', 'VERDICT', 'REQUEST', 'NAMESPACE', 'STATUS', 'WHY', 'ID'];
+  io.out(table([heading, ...page.items.map(cells)]));
   if (page.cursor !== null && page.cursor !== undefined) io.err(`more: --cursor ${page.cursor}\n`);
   return exitCodes.ok;
 }

@@ -182,15 +182,15 @@ function definedOnly(values: Readonly<Record<string, unknown>>): DecisionFilter 
 
 /** Rows as they are read, one a line; the client's pace is the database's. */
 function ndjson(context: Context, ports: ConsolePorts, filter: DecisionFilter): never {
-  const answer = stream(context, async (out) => {
+  const rows = stream(context, async (out) => {
     for await (const row of ports.decisions.stream(filter)) {
       if (out.aborted) return;
       await out.write(`${JSON.stringify(row)}\n`);
     }
   });
-  answer.headers.set('content-type', 'application/x-ndjson');
+  rows.headers.set('content-type', 'application/x-ndjson');
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the route's type knows only its JSON answer
-  return answer as never;
+  return rows as never;
 }
 
 function approvalRoutes(app: App, ports: ConsolePorts): void {

@@ -39,8 +39,46 @@ export const decisionQuery = z.object({
   cursor: text('Where the page begins: the cursor of the page before.'),
 });
 
+const user = z.object({ issuer: z.string(), subject: z.string(), username: z.string() });
+
+const outcome = z.object({
+  endedAt: z.string(),
+  status: z.number().openapi({ description: 'What the caller saw; 0 where there was no status.' }),
+  upstreamStatus: z.number(),
+  code: z.string().nullable(),
+  message: z.string(),
+  durationMs: z.number(),
+  bytesSent: z.number(),
+  complete: z.boolean(),
+  endedBy: z.string(),
+});
+
 /** One row that people see: a decision beside its outcome. */
-export const decisionItem = z.looseObject({ requestId: z.string() }).openapi('Decision');
+export const decisionItem = z
+  .object({
+    requestId: z.string().openapi({ description: 'The Audit-ID of the request.' }),
+    at: z.string().openapi({ description: 'RFC 3339.' }),
+    cluster: z.string(),
+    user: user
+      .nullable()
+      .openapi({ description: 'Null where the caller could not be identified.' }),
+    sourceIp: z.string(),
+    method: z.string(),
+    target: z.string(),
+    verb: z.string(),
+    group: z.string(),
+    resource: z.string(),
+    namespace: z.string(),
+    name: z.string(),
+    verdict: z.enum(['allow', 'hold', 'deny']),
+    because: z.array(z.looseObject({ rule: z.string(), id: z.string(), reason: z.string() })),
+    masked: z.boolean(),
+    code: z.string().nullable(),
+    message: z.string(),
+    approvalId: z.string().nullable(),
+    outcome: outcome.nullable().openapi({ description: 'Null while the request runs.' }),
+  })
+  .openapi('Decision');
 
 export const decisionPage = z
   .object({ items: z.array(decisionItem), cursor: z.string().nullable() })

@@ -28,7 +28,6 @@ describe('a rule that fetches the live object sees it, and the write is bound to
       request: { method: 'DELETE', target: `${POD}?gracePeriodSeconds=0` },
       body: {
         kind: 'DeleteOptions',
-        apiVersion: 'v1',
         gracePeriodSeconds: 0,
         preconditions: { uid: 'u-1' },
       },

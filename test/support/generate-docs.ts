@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { packageDirectory } from '../../src/config/index.ts';
 import { findOpa, policyReference, policySchemaJson } from '../../src/decide/index.ts';
+import { cliReference } from '../../src/cli/help.ts';
+import { commands } from '../../src/cli/run.ts';
 import { configurationMarkdown, configurationSchemaJson } from './docs-configuration.ts';
 import { errorsMarkdown } from './docs-errors.ts';
 
@@ -25,6 +27,7 @@ const generated: readonly Generated[] = [
   { file: 'deploy/policy/schema.json', render: policySchemaJson },
   { file: 'deploy/policy/capabilities.json', render: opaCapabilities },
   { file: 'docs/configuration.md', render: configurationMarkdown },
+  { file: 'docs/cli.md', render: () => cliReference(commands) },
   { file: 'docs/errors.md', render: errorsMarkdown },
   { file: 'docs/policies.md', render: policyReference, part: true },
 ];
