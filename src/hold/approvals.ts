@@ -4,7 +4,7 @@ import { heldRequestsMax, openHoldsPerCallerMax } from '../base/limits.ts';
 import { errorText, type Log } from '../base/log.ts';
 import { err, ok } from '../base/result.ts';
 import type { HoldTransitionEntry, Recorder } from '../record/index.ts';
-import type { Approval, Approvals, Claim, Person } from './approval.ts';
+import type { Approval, Approvals, Claim, HoldRequest, Person } from './approval.ts';
 import type { ApprovalStore, VoteEffect } from './approval-store.ts';
 import { heldRefusal } from './messages.ts';
 import {
@@ -35,128 +35,178 @@ export type ApprovalsOptions = {
 
 const pollMsDefault = 1000;
 
-/**
- * The door of `hold`. The row in the database is the truth: a change of state is committed there first and recorded
- * next, and a call is executed only after its claim is recorded too.
- */
-export function createApprovals(options: ApprovalsOptions): Approvals {
-  const { store, groups, clocks, log, ids } = options;
-  const waiters = new Waiters({
-    read: store.read,
-    onNotify: store.onNotify,
-    pollMs: options.pollMs ?? pollMsDefault,
-  });
-  const leases = new Map<string, NodeJS.Timeout>();
+/** Keeps the leases of executions alive until they end. */
+class Leases {
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  readonly #options: Pick<ApprovalsOptions, 'store' | 'clocks' | 'log'>;
 
-  const record = (
-    approval: Approval,
-    from: string,
-    by: Person | null,
-    reason: string,
-  ): Promise<void> => options.recorder.append(transitionEntry(approval, from, by, reason));
+  constructor(options: ApprovalsOptions) {
+    this.#options = options;
+  }
+
+  keep({ approval: { id }, fence }: Claim): void {
+    const { store, clocks, log } = this.#options;
+    const renew = async (): Promise<void> => {
+      try {
+        if (await store.renew(id, fence, clocks.leaseSeconds)) return;
+        log.error('the lease of an execution was lost', { approval: id });
+        this.end(id);
+      } catch (cause) {
+        log.warn('a lease could not be renewed', { approval: id, cause: errorText(cause) });
+      }
+    };
+    // Three tries a lease: one lost query must not make an execution UNKNOWN.
+    this.#timers.set(
+      id,
+      setInterval(() => void renew(), (clocks.leaseSeconds * 1000) / 3),
+    );
+  }
+
+  end(id: string): void {
+    clearInterval(this.#timers.get(id));
+    this.#timers.delete(id);
+  }
+
+  close(): void {
+    for (const timer of this.#timers.values()) clearInterval(timer);
+    this.#timers.clear();
+  }
+}
+
+/**
+ * The row in the database is the truth: a change of state is committed there first and recorded next, and a call is
+ * executed only after its claim is recorded too.
+ */
+class DurableApprovals implements Approvals {
+  readonly #options: ApprovalsOptions;
+  readonly #waiters: Waiters;
+  readonly #leases: Leases;
+
+  constructor(options: ApprovalsOptions) {
+    this.#options = options;
+    this.#leases = new Leases(options);
+    this.#waiters = new Waiters({
+      read: (id) => options.store.read(id),
+      onNotify: (listener) => options.store.onNotify(listener),
+      pollMs: options.pollMs ?? pollMsDefault,
+    });
+  }
+
+  #record(approval: Approval, from: string, by: Person | null, reason: string): Promise<void> {
+    return this.#options.recorder.append(transitionEntry(approval, from, by, reason));
+  }
 
   /** A hint that gets lost costs a waiting call a second, no more. */
-  const hint = (id: string): void => {
-    store
-      .notify(id)
-      .catch((cause: unknown) => log.warn('a hint was not sent', { cause: errorText(cause) }));
-  };
+  #hint(id: string): void {
+    const { store, log } = this.#options;
+    store.notify(id).catch((cause: unknown) => {
+      log.warn('a hint was not sent', { cause: errorText(cause) });
+    });
+  }
 
-  const endLease = (id: string): void => {
-    clearInterval(leases.get(id));
-    leases.delete(id);
-  };
+  async open(request: HoldRequest): ReturnType<Approvals['open']> {
+    const { store, clocks, ids } = this.#options;
+    const requirements = requirementsOf(request.holds);
+    const opened = await store.open(
+      ids.next(),
+      { ...request, requirements },
+      {
+        decideWithinSeconds: decideWithin(request.holds, clocks.decideWithinSeconds),
+        openMax: openHoldsPerCallerMax,
+        due: dueRules,
+      },
+    );
+    if (opened === null) return err(tooMany());
+    const { approval, joined } = opened;
+    if (!joined) await this.#record(approval, '', request.requester, 'asked for');
+    return ok(approval);
+  }
 
-  const keepLease = ({ approval: { id }, fence }: Claim): void => {
-    const renew = (): void => {
-      store.renew(id, fence, clocks.leaseSeconds).then(
-        (kept) => {
-          if (kept) return;
-          log.error('the lease of an execution was lost', { approval: id });
-          endLease(id);
-        },
-        (cause: unknown) =>
-          log.warn('a lease could not be renewed', { approval: id, cause: errorText(cause) }),
+  wait(id: string, waiting: Parameters<Approvals['wait']>[1]): ReturnType<Approvals['wait']> {
+    const full = this.#waiters.count >= heldRequestsMax;
+    return this.#waiters.wait(id, full ? { ...waiting, waitMs: 0 } : waiting);
+  }
+
+  async vote(id: string, ballot: Parameters<Approvals['vote']>[1]): ReturnType<Approvals['vote']> {
+    const { store, clocks, groups } = this.#options;
+    const { issuer, subject, username } = ballot.by;
+    const person = { issuer, subject, username };
+    const cast = { by: person, vote: ballot.vote, reason: ballot.reason };
+    const counted = await store.vote(id, cast, clocks.spendWithinSeconds, (approval, due) =>
+      judgeVote(approval, due, ballot, groups),
+    );
+    if (counted === null) {
+      return err(refusal('HOLDGATE_HOLD_UNKNOWN', `there is no approval "${id.slice(0, 100)}"`));
+    }
+    if (counted.kind === 'refused') return err(counted.refusal);
+    await this.#record(counted.approval, counted.from, person, `${ballot.vote}: ${ballot.reason}`);
+    this.#hint(id);
+    return ok(counted.approval);
+  }
+
+  async claim(id: string, requestId: string): ReturnType<Approvals['claim']> {
+    const { store, clocks } = this.#options;
+    const claim = await store.claim(id, requestId, clocks.leaseSeconds);
+    if (claim === null) {
+      const now = await store.read(id);
+      return err(
+        now === null
+          ? refusal('HOLDGATE_HOLD_UNKNOWN', 'the approval is gone')
+          : heldRefusal(now, 'ended'),
       );
-    };
-    leases.set(id, setInterval(renew, (clocks.leaseSeconds * 1000) / 3));
-  };
+    }
+    try {
+      await this.#record(claim.approval, 'APPROVED', null, `claimed by request ${requestId}`);
+    } catch (cause) {
+      // Not on record, so not executed: the claim ends unused, and the caller learns that recording failed.
+      const why = 'not executed: the claim could not be recorded';
+      await store.finish(id, claim.fence, 'FAILED', why).catch(() => null);
+      throw cause;
+    }
+    this.#leases.keep(claim);
+    return ok(claim);
+  }
 
-  return {
-    open: async (request) => {
-      const requirements = requirementsOf(request.holds);
-      const decideWithinSeconds = decideWithin(request.holds, clocks.decideWithinSeconds);
-      const limits = { decideWithinSeconds, openMax: openHoldsPerCallerMax, due: dueRules };
-      const opened = await store.open(ids.next(), { ...request, requirements }, limits);
-      if (opened === null) return err(tooMany());
-      const { approval, joined } = opened;
-      if (!joined) await record(approval, '', request.requester, 'asked for');
-      return ok(approval);
-    },
-    wait: (id, waiting) => {
-      const full = waiters.count >= heldRequestsMax;
-      return waiters.wait(id, full ? { ...waiting, waitMs: 0 } : waiting);
-    },
-    vote: async (id, vote) => {
-      const { by, reason, version } = vote;
-      const person = { issuer: by.issuer, subject: by.subject, username: by.username };
-      const judge = (approval: Approval, due: boolean): VoteEffect<Refusal> =>
-        judgeVote(approval, due, { ...vote, by, version }, groups);
-      const cast = { by: person, vote: vote.vote, reason };
-      const counted = await store.vote(id, cast, clocks.spendWithinSeconds, judge);
-      if (counted === null)
-        return err(refusal('HOLDGATE_HOLD_UNKNOWN', `there is no approval "${id.slice(0, 100)}"`));
-      if (counted.kind === 'refused') return err(counted.refusal);
-      await record(counted.approval, counted.from, person, `${vote.vote}: ${reason}`);
-      hint(id);
-      return ok(counted.approval);
-    },
-    claim: async (id, requestId) => {
-      const claim = await store.claim(id, requestId, clocks.leaseSeconds);
-      if (claim === null) {
-        const now = await store.read(id);
-        return err(
-          now === null
-            ? refusal('HOLDGATE_HOLD_UNKNOWN', 'the approval is gone')
-            : heldRefusal(now, 'ended'),
-        );
-      }
-      try {
-        await record(claim.approval, 'APPROVED', null, `claimed by request ${requestId}`);
-      } catch (cause) {
-        // Not on record, so not executed: the claim ends unused, and the caller learns that recording failed.
-        await store
-          .finish(id, claim.fence, 'FAILED', 'not executed: the claim could not be recorded')
-          .catch(() => {});
-        throw cause;
-      }
-      keepLease(claim);
-      return ok(claim);
-    },
-    finish: async ({ approval: { id }, fence }, state, outcome) => {
-      endLease(id);
-      const approval = await store.finish(id, fence, state, outcome);
-      if (approval === null) {
-        log.error('an execution ended after its lease was lost', { approval: id, state, outcome });
-        return;
-      }
-      await record(approval, 'EXECUTING', null, outcome);
-    },
-    show: store.read,
-    list: store.list,
-    sweep: async () => {
-      for (const { from, approval } of await store.sweep(dueRules)) {
-        await record(approval, from, null, approval.outcome);
-        hint(approval.id);
-      }
-    },
-    close: () => {
-      waiters.close();
-      for (const id of [...leases.keys()]) endLease(id);
-      return Promise.resolve();
-    },
-  };
+  async finish(
+    { approval: { id }, fence }: Claim,
+    state: Parameters<Approvals['finish']>[1],
+    outcome: string,
+  ): Promise<void> {
+    const { store, log } = this.#options;
+    this.#leases.end(id);
+    const approval = await store.finish(id, fence, state, outcome);
+    if (approval === null) {
+      log.error('an execution ended after its lease was lost', { approval: id, state, outcome });
+      return;
+    }
+    await this.#record(approval, 'EXECUTING', null, outcome);
+  }
+
+  show(id: string): Promise<Approval | null> {
+    return this.#options.store.read(id);
+  }
+
+  list(filter: Parameters<Approvals['list']>[0]): Promise<readonly Approval[]> {
+    return this.#options.store.list(filter);
+  }
+
+  async sweep(): Promise<void> {
+    for (const { from, approval } of await this.#options.store.sweep(dueRules)) {
+      await this.#record(approval, from, null, approval.outcome);
+      this.#hint(approval.id);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#waiters.close();
+    this.#leases.close();
+    return Promise.resolve();
+  }
 }
+
+/** The door of `hold`. */
+export const createApprovals = (options: ApprovalsOptions): Approvals =>
+  new DurableApprovals(options);
 
 function transitionEntry(
   approval: Approval,

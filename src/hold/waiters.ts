@@ -71,6 +71,7 @@ export class Waiters {
 
   close(): void {
     this.#stop();
-    for (const wakes of [...this.#wake.values()]) for (const wake of [...wakes]) wake();
+    const all = [...this.#wake.values()].flatMap((wakes) => [...wakes]);
+    for (const wake of all) wake();
   }
 }

@@ -76,53 +76,79 @@ function isUniqueViolation(cause: unknown): boolean {
   return typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === unique;
 }
 
+/** Joins the open approval of the same request, or opens one; null where the requester has too many open. */
+async function openLocked(
+  tx: TransactionSql,
+  ...[id, request, limits]: Parameters<ApprovalStore['open']>
+): ReturnType<ApprovalStore['open']> {
+  const { requester, summary, requirements, guard, policy, digest } = request;
+  const { issuer, subject } = requester;
+  const { cluster } = summary;
+  const [joined] = await tx<Row[]>`
+    select ${columns(tx)} from approvals a
+    where a.cluster = ${cluster} and a.requester_issuer = ${issuer}
+      and a.requester_subject = ${subject} and a.digest = ${digest}
+      and ((a.state = 'PENDING' and a.decide_by > clock_timestamp())
+        or (a.state = 'APPROVED' and a.spend_by > clock_timestamp()))`;
+  if (joined !== undefined) return { approval: approvalOf(joined), joined: true };
+  // What is over by the clock but not yet swept must not stand in the way of a new request.
+  await sweepRows(tx, limits.due, { cluster, issuer, subject, digest });
+  const [open] = await tx<{ count: number }[]>`
+    select count(*)::int as count from approvals
+    where requester_issuer = ${issuer} and requester_subject = ${subject}
+      and state in ('PENDING', 'APPROVED')`;
+  if ((open?.count ?? 0) >= limits.openMax) return null;
+  const document = JSON.stringify({ requester, summary, requirements, guard, policy });
+  await tx`
+    insert into approvals
+      (id, state, cluster, digest, requester_issuer, requester_subject, document, opened_by, decide_by)
+    values (${id}, 'PENDING', ${cluster}, ${digest}, ${issuer}, ${subject},
+      ${document}::text::jsonb, ${request.requestId},
+      clock_timestamp() + ${seconds(tx, limits.decideWithinSeconds)})`;
+  const row = await readOne(tx, id);
+  return row === null ? null : { approval: approvalOf(row), joined: false };
+}
+
+async function listRows(
+  sql: Sql,
+  { states, limit, before }: Parameters<ApprovalStore['list']>[0],
+): Promise<readonly Approval[]> {
+  const inStates = states === undefined ? sql`true` : sql`a.state in ${sql([...states])}`;
+  const after =
+    before === undefined
+      ? sql`true`
+      : sql`(a.created_at, a.id) < (select created_at, id from approvals where id = ${before})`;
+  const rows = await sql<Row[]>`
+    select ${columns(sql)} from approvals a where ${inStates} and ${after}
+    order by a.created_at desc, a.id desc limit ${limit}`;
+  return rows.map(approvalOf);
+}
+
+async function sweepAll(sql: Sql, due: readonly DueRule[]): Promise<readonly Transition[]> {
+  const transitions: Transition[] = [];
+  for (const { id, from } of await sweepRows(sql, due)) {
+    const row = await readOne(sql, id);
+    if (row !== null) transitions.push({ from, approval: approvalOf(row) });
+  }
+  return transitions;
+}
+
 /** Approvals in the database. Its clock decides; a change of state is one conditional statement or one locked transaction. */
 export function createApprovalStore(
   store: Pick<Store, 'general' | 'notify' | 'onNotify'>,
 ): ApprovalStore {
   const raw = <T>(work: (sql: Sql) => Promise<T>): Promise<T> => store.general.raw(work);
 
-  const openOnce = (
-    ...[id, request, limits]: Parameters<ApprovalStore['open']>
-  ): ReturnType<ApprovalStore['open']> =>
-    raw((sql) =>
-      sql.begin(async (tx) => {
-        const { requester, summary, requirements, guard, policy, digest } = request;
-        const { issuer, subject } = requester;
-        const [joined] = await tx<Row[]>`
-          select ${columns(tx)} from approvals a
-          where a.cluster = ${summary.cluster} and a.requester_issuer = ${issuer}
-            and a.requester_subject = ${subject} and a.digest = ${digest}
-            and ((a.state = 'PENDING' and a.decide_by > clock_timestamp())
-              or (a.state = 'APPROVED' and a.spend_by > clock_timestamp()))`;
-        if (joined !== undefined) return { approval: approvalOf(joined), joined: true };
-        // What is over by the clock but not yet swept must not stand in the way of a new request.
-        await sweepRows(tx, limits.due, { cluster: summary.cluster, issuer, subject, digest });
-        const [open] = await tx<{ count: number }[]>`
-          select count(*)::int as count from approvals
-          where requester_issuer = ${issuer} and requester_subject = ${subject}
-            and state in ('PENDING', 'APPROVED')`;
-        if ((open?.count ?? 0) >= limits.openMax) return null;
-        const document = { requester, summary, requirements, guard, policy };
-        await tx`
-          insert into approvals
-            (id, state, cluster, digest, requester_issuer, requester_subject, document, opened_by, decide_by)
-          values (${id}, 'PENDING', ${summary.cluster}, ${digest}, ${issuer}, ${subject},
-            ${JSON.stringify(document)}::text::jsonb, ${request.requestId},
-            clock_timestamp() + ${seconds(tx, limits.decideWithinSeconds)})`;
-        const row = await readOne(tx, id);
-        return row === null ? null : { approval: approvalOf(row), joined: false };
-      }),
-    );
-
+  const open: ApprovalStore['open'] = (...wanted) =>
+    raw((sql) => sql.begin((tx) => openLocked(tx, ...wanted)));
   return {
     open: async (id, request, limits) => {
       try {
-        return await openOnce(id, request, limits);
+        return await open(id, request, limits);
       } catch (cause) {
         // Two identical requests at once: the other one opened it, and this one joins.
         if (!isUniqueViolation(cause)) throw cause;
-        return openOnce(id, request, limits);
+        return open(id, request, limits);
       }
     },
     read: (id) =>
@@ -130,15 +156,7 @@ export function createApprovalStore(
         const row = await readOne(sql, id);
         return row === null ? null : approvalOf(row);
       }),
-    list: ({ states, limit, before }) =>
-      raw(async (sql) => {
-        const rows = await sql<Row[]>`
-          select ${columns(sql)} from approvals a
-          where ${states === undefined ? sql`true` : sql`a.state in ${sql([...states])}`}
-            and ${before === undefined ? sql`true` : sql`(a.created_at, a.id) < (select created_at, id from approvals where id = ${before})`}
-          order by a.created_at desc, a.id desc limit ${limit}`;
-        return rows.map(approvalOf);
-      }),
+    list: (filter) => raw((sql) => listRows(sql, filter)),
     vote: (id, vote, spendWithinSeconds, judge) =>
       raw((sql) => sql.begin((tx) => voteLocked(tx, id, vote, spendWithinSeconds, judge))),
     claim: (id, requestId, leaseSeconds) =>
@@ -167,16 +185,7 @@ export function createApprovalStore(
         const row = finished.length === 0 ? null : await readOne(sql, id);
         return row === null ? null : approvalOf(row);
       }),
-    sweep: (due) =>
-      raw(async (sql) => {
-        const changes = await sweepRows(sql, due);
-        const transitions: Transition[] = [];
-        for (const { id, from } of changes) {
-          const row = await readOne(sql, id);
-          if (row !== null) transitions.push({ from, approval: approvalOf(row) });
-        }
-        return transitions;
-      }),
+    sweep: (due) => raw((sql) => sweepAll(sql, due)),
     notify: (id) => store.notify(channel, id),
     onNotify: (listener) => store.onNotify(channel, listener),
   };
