@@ -69,7 +69,8 @@ export function http2Exchange(
       else stream.end(chunk);
       stream.resume();
     },
-    abort: () => stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+    // Not close(): it ends the stream first, and the client would take a part for the whole.
+    abort: () => stream.destroy(new Error('the answer was broken off')),
     responded: () => stream.headersSent,
     gone: gone.signal,
     draining,

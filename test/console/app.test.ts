@@ -1,0 +1,353 @@
+import { describe, expect, test } from 'vitest';
+import { DependencyError, refusal } from '../../src/base/errors.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { err, ok } from '../../src/base/result.ts';
+import type { RoleName } from '../../src/config/index.ts';
+import { createPeopleApp, type ConsolePorts } from '../../src/console/index.ts';
+import { approvalItem, decisionPage, explained } from '../../src/console/schemas.ts';
+import { requirePerson, requireRole, type Identity } from '../../src/identify/index.ts';
+import type { DecisionRow } from '../../src/store/index.ts';
+import { agent } from '../support/flow-world.ts';
+import { approvalOf } from '../support/hold-fixtures.ts';
+
+const row: DecisionRow = {
+  requestId: 'r-1',
+  at: '2026-11-20T12:00:00.000Z',
+  cluster: 'test',
+  user: { issuer: 'i', subject: 's', username: 'agent' },
+  sourceIp: '127.0.0.1',
+  method: 'GET',
+  target: '/api/v1/pods',
+  verb: 'list',
+  group: '',
+  resource: 'pods',
+  namespace: '',
+  name: '',
+  verdict: 'allow',
+  because: [{ rule: 'diagnostics', id: 'read', reason: 'read-only' }],
+  masked: false,
+  code: null,
+  message: '',
+  approvalId: null,
+  outcome: null,
+};
+
+const human = (...groups: string[]): Identity => ({
+  ...agent,
+  username: 'anna',
+  subject: 'anna',
+  kind: 'human',
+  groups,
+});
+const roleGroups: Partial<Record<RoleName, readonly string[]>> = {
+  viewer: ['viewers'],
+  auditor: ['auditors'],
+  approver: ['approvers'],
+  admin: ['admins'],
+};
+
+/** The real role and person checks, on an identity that the Authorization header names. */
+const identities: Readonly<Record<string, Identity>> = {
+  viewer: human('viewers'),
+  auditor: human('auditors'),
+  approver: human('approvers'),
+  admin: human('admins'),
+  nobody: human(),
+  agent: { ...agent, groups: ['admins'] },
+  delegate: { ...human('admins'), actor: [{ issuer: 'i', subject: 'robot' }] },
+};
+
+function world(more: Partial<ConsolePorts> = {}) {
+  const votes: unknown[] = [];
+  const ports: ConsolePorts = {
+    decisions: {
+      list: () => Promise.resolve(ok({ rows: [row], next: 'cursor-2' })),
+      show: (id) =>
+        Promise.resolve(
+          id === 'r-1'
+            ? ({
+                decision: {
+                  verdict: 'allow',
+                  because: row.because,
+                  mask: [],
+                  record: [],
+                  policy: { wasm: 'w', sources: 'h', compiler: 'opa' },
+                },
+                attempts: [],
+                holds: [],
+                releases: [],
+                outcome: null,
+              } as never)
+            : null,
+        ),
+      // oxlint-disable-next-line require-yield -- two rows
+      stream: async function* stream() {
+        yield row;
+        yield { ...row, requestId: 'r-2' };
+      },
+    },
+    approvals: {
+      list: () => Promise.resolve([approvalOf()]),
+      show: (id: string) => Promise.resolve(id === 'a-1' ? approvalOf() : null),
+      vote: (id: string, vote: object) => {
+        votes.push({ id, ...vote });
+        return Promise.resolve(
+          id === 'a-1'
+            ? ok(approvalOf({ state: 'APPROVED' }))
+            : err(refusal('HOLDGATE_HOLD_UNKNOWN', 'none')),
+        );
+      },
+    } as unknown as ConsolePorts['approvals'],
+    locate: () =>
+      Promise.resolve(
+        ok([
+          { rule: 'diagnostics', id: 'read', file: 'rules/diagnostics/diagnostics.rego', line: 7 },
+        ]),
+      ),
+    identifyPerson: (rawHeaders) => {
+      const name =
+        rawHeaders[rawHeaders.indexOf('authorization') + 1]?.replace('Bearer ', '') ?? '';
+      const identity = identities[name];
+      return Promise.resolve(
+        identity === undefined
+          ? err(refusal('HOLDGATE_IDENTIFY_TOKEN_MISSING', 'no token'))
+          : requirePerson(identity),
+      );
+    },
+    requireRole: (identity, roles) =>
+      roles.map((role) => requireRole(identity, roleGroups, role)).find((one) => one.ok) ??
+      requireRole(identity, roleGroups, roles[0] ?? 'admin'),
+    readiness: () => [{ part: 'database', ready: true, problem: '' }],
+    metrics: () =>
+      Promise.resolve({ contentType: 'text/plain', text: 'holdgate_requests_total 1\n' }),
+    documents: new Map([['/local-issuer/people/jwks', { keys: [] }]]),
+    nextId: () => 'id-1',
+    log: silentLog,
+    ...more,
+  };
+  const app = createPeopleApp(ports);
+  const call = (
+    method: string,
+    path: string,
+    as: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ) => {
+    const rawHeaders = as === '' ? [] : ['authorization', `Bearer ${as}`];
+    const init = {
+      method,
+      headers: { 'content-type': 'application/json', ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    };
+    return app.request(path, init, { incoming: { rawHeaders } });
+  };
+  return { app, call, votes };
+}
+
+const everybody = [
+  'viewer',
+  'auditor',
+  'approver',
+  'admin',
+  'nobody',
+  'agent',
+  'delegate',
+  '',
+] as const;
+
+describe('who may do what', () => {
+  const rows: readonly { method: string; path: string; body?: object; may: readonly string[] }[] = [
+    { method: 'GET', path: '/api/v1/decisions', may: ['viewer', 'auditor', 'approver', 'admin'] },
+    {
+      method: 'GET',
+      path: '/api/v1/decisions/r-1',
+      may: ['viewer', 'auditor', 'approver', 'admin'],
+    },
+    { method: 'GET', path: '/api/v1/decisions/r-1/explain', may: ['auditor', 'admin'] },
+    { method: 'GET', path: '/api/v1/approvals', may: ['viewer', 'auditor', 'approver', 'admin'] },
+    {
+      method: 'GET',
+      path: '/api/v1/approvals/a-1',
+      may: ['viewer', 'auditor', 'approver', 'admin'],
+    },
+    { method: 'POST', path: '/api/v1/approvals/a-1/approve', body: {}, may: ['approver', 'admin'] },
+    { method: 'POST', path: '/api/v1/approvals/a-1/deny', body: {}, may: ['approver', 'admin'] },
+  ];
+  const cases = rows.flatMap((one) =>
+    everybody.map((as) => ({ ...one, as, allowed: one.may.includes(as) })),
+  );
+  test.each(cases)(
+    '$method $path as "$as": $allowed',
+    async ({ method, path, body, as, allowed }) => {
+      const { call, votes } = world();
+      const answer = await call(method, path, as, body);
+      expect(answer.status === 200).toBe(allowed);
+      if (allowed) return;
+      expect(answer.status).toBe(as === '' ? 401 : 403);
+      expect(await answer.json()).toMatchObject({ kind: 'Status', status: 'Failure' });
+      expect(votes).toEqual([]);
+    },
+  );
+});
+
+describe('answers hold against the published schemas', () => {
+  test('decisions', async () => {
+    const answer = await world().call('GET', '/api/v1/decisions?limit=5&verdict=allow', 'viewer');
+    expect(decisionPage.parse(await answer.json())).toMatchObject({
+      items: [{ requestId: 'r-1' }],
+      cursor: 'cursor-2',
+    });
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
+  });
+
+  test('decisions, one a line', async () => {
+    const answer = await world().call('GET', '/api/v1/decisions', 'viewer', undefined, {
+      accept: 'application/x-ndjson',
+    });
+    expect(answer.headers.get('content-type')).toBe('application/x-ndjson');
+    const lines = (await answer.text()).trim().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as DecisionRow).requestId)).toEqual([
+      'r-1',
+      'r-2',
+    ]);
+  });
+
+  test('an explanation, with file and line', async () => {
+    const answer = await world().call('GET', '/api/v1/decisions/r-1/explain', 'auditor');
+    expect(explained.parse(await answer.json()).elements[0]?.places).toEqual([
+      { file: 'rules/diagnostics/diagnostics.rego', line: 7 },
+    ]);
+  });
+
+  test('an approval after a vote, cast in the name of the caller and on the version that it saw', async () => {
+    const { call, votes } = world();
+    const answer = await call('POST', '/api/v1/approvals/a-1/approve', 'approver', {
+      reason: 'fine',
+      version: 3,
+    });
+    expect(approvalItem.parse(await answer.json()).state).toBe('APPROVED');
+    expect(votes).toEqual([
+      {
+        id: 'a-1',
+        by: { issuer: agent.issuer, subject: 'anna', username: 'anna', actor: [] },
+        vote: 'approve',
+        reason: 'fine',
+        version: 3,
+      },
+    ]);
+  });
+
+  test('OpenAPI 3.1 names every route', async () => {
+    const answer = await world().call('GET', '/openapi.json', '');
+    const document = (await answer.json()) as { openapi: string; paths: Record<string, object> };
+    expect(document.openapi).toBe('3.1.0');
+    expect(Object.keys(document.paths).toSorted()).toEqual([
+      '/api/v1/approvals',
+      '/api/v1/approvals/{id}',
+      '/api/v1/approvals/{id}/approve',
+      '/api/v1/approvals/{id}/deny',
+      '/api/v1/decisions',
+      '/api/v1/decisions/{id}',
+      '/api/v1/decisions/{id}/explain',
+      '/readyz',
+    ]);
+  });
+});
+
+describe('bad input is a Status that says what and where', () => {
+  test.each([
+    {
+      name: 'an unknown page',
+      method: 'GET',
+      path: '/nothing',
+      body: undefined,
+      status: 404,
+      says: 'HOLDGATE_CONSOLE_NOT_FOUND',
+    },
+    {
+      name: 'an unknown decision',
+      method: 'GET',
+      path: '/api/v1/decisions/zzz',
+      body: undefined,
+      status: 404,
+      says: 'HOLDGATE_RECORD_UNKNOWN',
+    },
+    {
+      name: 'an unknown approval',
+      method: 'GET',
+      path: '/api/v1/approvals/zzz',
+      body: undefined,
+      status: 404,
+      says: 'HOLDGATE_HOLD_UNKNOWN',
+    },
+    {
+      name: 'a time that is none',
+      method: 'GET',
+      path: '/api/v1/decisions?since=yesterday',
+      body: undefined,
+      status: 400,
+      says: 'since',
+    },
+    {
+      name: 'a limit too high',
+      method: 'GET',
+      path: '/api/v1/decisions?limit=100000',
+      body: undefined,
+      status: 400,
+      says: 'limit',
+    },
+    {
+      name: 'an unknown field of a vote',
+      method: 'POST',
+      path: '/api/v1/approvals/a-1/approve',
+      body: { reasons: 'x' },
+      status: 400,
+      says: 'reasons',
+    },
+    {
+      name: 'a body that is too large',
+      method: 'POST',
+      path: '/api/v1/approvals/a-1/approve',
+      body: { reason: 'x'.repeat(70_000) },
+      status: 400,
+      says: '65536',
+    },
+  ])('$name', async ({ method, path, body, status, says }) => {
+    const answer = await world().call(method, path, 'admin', body);
+    expect(answer.status).toBe(status);
+    expect(await answer.text()).toContain(says);
+  });
+
+  test('a database that is down is a 503', async () => {
+    const down = () =>
+      Promise.reject(new DependencyError('HOLDGATE_RECORD_UNAVAILABLE', 'the database is down'));
+    const { call } = world({
+      decisions: { list: down, show: down, stream: async function* none() {} },
+    });
+    expect((await call('GET', '/api/v1/decisions', 'viewer')).status).toBe(503);
+  });
+
+  test('an unforeseen failure shows nothing of itself', async () => {
+    const { call } = world({ locate: () => Promise.reject(new Error('planted detail')) });
+    const answer = await call('GET', '/api/v1/decisions/r-1/explain', 'auditor');
+    expect(answer.status).toBe(500);
+    expect(await answer.text()).not.toContain('planted');
+  });
+});
+
+describe('health', () => {
+  test('is open, and names the part that is not ready', async () => {
+    const { call } = world({
+      readiness: () => [
+        { part: 'database', ready: false, problem: 'decisions cannot be recorded' },
+      ],
+    });
+    expect(await (await call('GET', '/healthz', '')).text()).toBe('ok');
+    const ready = await call('GET', '/readyz', '');
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({ ready: false, parts: [{ part: 'database' }] });
+    expect(await (await call('GET', '/metrics', '')).text()).toContain('holdgate_requests_total');
+    expect(await (await call('GET', '/local-issuer/people/jwks', '')).json()).toEqual({ keys: [] });
+  });
+});
