@@ -93,6 +93,7 @@ export async function maskedAnswer(
 ): Promise<void> {
   const { exchange } = call;
   const upstreamStatus = answer.status;
+  if (exchange.method === 'HEAD') return headOnly(call, answer);
   const unreadable = unmaskableHead(answer);
   if (unreadable !== null) {
     answer.abort();
@@ -115,7 +116,7 @@ export async function maskedAnswer(
   for await (const chunk of chunks.value) {
     if (exchange.gone.aborted) break;
     bytesSent += chunk.length;
-    if (exchange.method !== 'HEAD' && !exchange.write(chunk)) await drained(exchange);
+    if (!exchange.write(chunk)) await drained(exchange);
   }
   const complete = !exchange.gone.aborted;
   if (complete) exchange.end();
@@ -126,6 +127,16 @@ export async function maskedAnswer(
     complete,
     endedBy: complete ? 'answer' : 'client',
   });
+}
+
+/** A HEAD has no body to mask; the length and tag of the unmasked one would tell values apart. */
+function headOnly(call: Call, answer: UpstreamAnswer): void {
+  answer.abort();
+  const headers = answer.headers.filter(([name]) => name !== 'content-length' && name !== 'etag');
+  call.exchange.respond(answer.status, withAuditId(headers, call.requestId));
+  call.exchange.end();
+  const { status } = answer;
+  call.closedSoon({ status, upstreamStatus: status, endedBy: 'answer', complete: true });
 }
 
 /** Masking reads JSON that is not encoded; any other successful answer could carry the field past the mask. */

@@ -67,7 +67,11 @@ export async function executeApproved(
     return out.value.send(sending.body, sending.contentType);
   };
   const guarded = { guard: approval.guard, request: guardedRequest(passing), reader: own, send };
-  const end = await executeGuarded(guarded);
+  const end = await executeGuarded(guarded).catch(async (cause: unknown) => {
+    // A dependency broke on the way, and nobody can say how far the call had come: never retried.
+    await ports.approvals.finish(claim, 'UNKNOWN', errorText(cause)).catch(() => null);
+    throw cause;
+  });
   call.stage('executed');
   return conclude(passing, claim, end, ports);
 }

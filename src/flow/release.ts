@@ -1,4 +1,5 @@
 import { refusal, type Refusal } from '../base/errors.ts';
+import { errorText } from '../base/log.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { RequestAttributes } from '../kube/request.ts';
 import type { Decision } from '../decide/index.ts';
@@ -55,7 +56,12 @@ export async function release(passing: Passing, ports: FlowPorts): Promise<void>
 
   const claim = await ports.approvals.claim(id, call.requestId);
   if (!claim.ok) return call.refuse(claim.error);
-  const again = await decideAgain(passing, approval, ports);
+  const again = await decideAgain(passing, approval, ports).catch(async (cause: unknown) => {
+    // A dependency broke before anything was sent: the claim must not stay open as if it ran.
+    const why = `not executed: ${errorText(cause)}`;
+    await ports.approvals.finish(claim.value, 'FAILED', why).catch(() => null);
+    throw cause;
+  });
   if (!again.ok) {
     await ports.approvals.finish(claim.value, 'STALE', again.error.message);
     return call.refuse(again.error);

@@ -220,6 +220,15 @@ describe('a masked get', () => {
     expect(exchange.text()).not.toContain('Y2FuYXJ5');
   });
 
+  test('by HEAD shows neither body nor length', async () => {
+    const headers = { 'content-length': '1234', etag: '"x"' };
+    const world = flowWorld({ ...options, upstream: () => scriptedAnswer({ headers, body: '' }) });
+    const exchange = await world.call({ method: 'HEAD', target: SECRET });
+    expect(exchange.answer).toMatchObject({ status: 200, ended: true, chunks: [] });
+    expect(exchange.answer.headers).not.toHaveProperty('content-length');
+    expect(exchange.answer.headers).not.toHaveProperty('etag');
+  });
+
   test("that the cluster refuses shows the cluster's own Status", async () => {
     const world = flowWorld({
       ...options,

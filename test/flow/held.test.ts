@@ -207,6 +207,33 @@ describe('never twice', () => {
     expect(deletes(one)).toHaveLength(1);
   });
 
+  test('a recorder that breaks after the claim ends it, unexecuted', async () => {
+    const one = world(
+      'APPROVED',
+      { readsObject: true },
+      {
+        claim: () => {
+          one.broken.recorder = true;
+          return Promise.resolve(ok({ approval: approvalOf({ state: 'EXECUTING' }), fence: 1 }));
+        },
+      },
+    );
+    const patch = {
+      method: 'PATCH',
+      target: POD,
+      body: '{"spec":{}}',
+      headers: { 'content-type': 'application/merge-patch+json' },
+    };
+    const exchange = await one.call(patch);
+    expect(exchange.answer.status).toBe(503);
+    expect(one.finished).toEqual(['FAILED']);
+    expect(
+      one.sent.filter(
+        (request) => request.method === 'PATCH' && !request.target.includes('dryRun'),
+      ),
+    ).toEqual([]);
+  });
+
   test('a release that cannot be recorded sends nothing', async () => {
     const one = world(
       'APPROVED',
