@@ -76,7 +76,7 @@ export class Call {
   /** Appends the decision record; resolves when it is committed, rejects when that is not sure. */
   async decided(verdict: Verdict, refused: Refusal | null = null): Promise<void> {
     const { exchange } = this;
-    const { decision, input, ...facts } = this.#facts;
+    const { decision, input, identity, ...facts } = this.#facts;
     await this.#ports.recorder.append({
       kind: 'decision',
       requestId: this.requestId,
@@ -89,6 +89,10 @@ export class Call {
       target: targetForRecord(exchange.target),
       sourceIp: exchange.remoteAddress,
       userAgent: headerValue(exchange.rawHeaders, 'user-agent'),
+      user:
+        identity === null
+          ? null
+          : { issuer: identity.issuer, subject: identity.subject, username: identity.username },
       input: input === null ? null : recordedInput(input),
       because: decision?.because ?? [],
       mask: decision?.mask ?? [],

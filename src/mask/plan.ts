@@ -31,7 +31,8 @@ const SAFE_WHERE_ONLY_DATA: Readonly<Record<string, readonly string[]>> = {
   '/configmaps': ['Data'],
 };
 
-const DATA_FIELDS = new Set(['data', 'stringData', 'binaryData']);
+/** Fields that those columns show nothing of. */
+const DATA_FIELDS = new Set(['data', 'stringData', 'binaryData', 'metadata']);
 
 function safeColumns(attributes: RequestAttributes, rules: readonly Rule[]): ReadonlySet<string> {
   const onlyData = rules.every((rule) =>

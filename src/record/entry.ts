@@ -54,6 +54,12 @@ export type DecisionEntry = Common & {
   readonly target: string;
   readonly sourceIp: string;
   readonly userAgent: string;
+  /** Who called, also where the request was refused before policy saw it; null where nobody was identified. */
+  readonly user: {
+    readonly issuer: string;
+    readonly subject: string;
+    readonly username: string;
+  } | null;
   readonly input: RecordedInput | null;
   readonly because: readonly Because[];
   readonly mask: readonly MaskElement[];

@@ -80,15 +80,12 @@ export function decisionRow(row: typeof decisions.$inferSelect): DecisionRow {
   const decision = leafOf('decision', row.decision);
   const outcome = row.outcome === null ? null : leafOf('outcome', row.outcome);
   const request = decision.input?.request;
-  const user = decision.input?.user;
+  const { user } = decision;
   return {
     requestId: decision.requestId,
     at: decision.ts,
     cluster: decision.cluster,
-    user:
-      user === undefined
-        ? null
-        : { issuer: user.issuer, subject: user.subject, username: user.username },
+    user,
     sourceIp: decision.sourceIp,
     method: decision.method,
     target: decision.target,

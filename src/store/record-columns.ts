@@ -72,7 +72,7 @@ function columnsOf(entry: RecordEntry): Partial<RecordRow> {
       const { because, mask } = entry;
       const rules = [...because, ...mask].flatMap(({ rule, id }) => [rule, `${rule}/${id}`]);
       return {
-        ...person(entry.input?.user),
+        ...person(entry.user ?? undefined),
         verb: column(request?.verb),
         resource: column(request?.resource),
         namespace: column(request?.namespace),

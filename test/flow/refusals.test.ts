@@ -165,6 +165,15 @@ describe('whatever is refused is recorded, and nothing is forwarded', () => {
   });
 });
 
+test('who called is on record, also where the request was refused before policy saw it', async () => {
+  const world = flowWorld();
+  await world.call({ target: '/clusters/nowhere/api' });
+  expect(world.records.find((entry) => entry.kind === 'decision')).toMatchObject({
+    user: { username: 'agent-1' },
+    input: null,
+  });
+});
+
 describe('a recorder that is down means 503, and nothing is forwarded', () => {
   test.each([
     { name: 'a write', request: { method: 'DELETE', target: POD }, forwarded: 0 },

@@ -137,6 +137,19 @@ describe('no representation of get and list carries a masked field', () => {
     expect(answer).toMatchObject({ rows: [{ cells: ['db', 'Opaque', 2, '3d', maskedText] }] });
   });
 
+  test('a mask that also hides an annotation leaves the columns of a Secret readable', async () => {
+    const table = {
+      kind: 'Table',
+      apiVersion: 'meta.k8s.io/v1',
+      metadata: {},
+      columnDefinitions: [{ name: 'Name' }, { name: 'Type' }, { name: 'Data' }],
+      rows: [{ cells: ['db', 'Opaque', 2], object: { metadata: { name: 'db' } } }],
+    };
+    const fields = ['data.*', "metadata.annotations['a/b']"];
+    const plan = planOf({ verb: 'list', name: '' }, [element({ fields })]);
+    expect(await masked(table, plan)).toMatchObject({ rows: [{ cells: ['db', 'Opaque', 2] }] });
+  });
+
   test('a Table of another kind shows only the columns that no field can reach', async () => {
     const table = {
       kind: 'Table',

@@ -118,6 +118,7 @@ export function decisionStoreSuite(open: () => Store): void {
         entry: someDecision({
           requestId: 'e',
           verdict: 'deny',
+          user: null,
           input: null,
           because: [],
           policy: null,

@@ -63,8 +63,11 @@ export function someDecision(
   request: Partial<PolicyInput['request']> = {},
   user: Partial<PolicyInput['user']> = {},
 ): DecisionEntry {
+  const input = somePolicyInput(request, user);
+  const { issuer, subject, username } = input.user;
   return {
     kind: 'decision',
+    user: { issuer, subject, username },
     requestId: 'request-1',
     cluster: 'prod',
     verdict: 'allow',
@@ -75,7 +78,7 @@ export function someDecision(
     target: '/api/v1/namespaces/payments/pods/checkout-7b9',
     sourceIp: '192.0.2.7',
     userAgent: 'kubectl/v1.35.4',
-    input: recordedInput(somePolicyInput(request, user)),
+    input: recordedInput(input),
     because: [{ rule: 'pipelines', id: 'deploy', reason: 'pipelines may deploy' }],
     mask: [],
     record: [],
