@@ -62,6 +62,7 @@ async function connectEmbedded(options: ConnectOptions): Promise<Store> {
   const embedded = createEmbedded({ dataDirectory, log });
   const made = createPool({
     name: 'embedded',
+    connections: 1,
     open: embedded.open,
     onReset: embedded.kill,
     secrets: [],
@@ -87,7 +88,13 @@ async function connectPostgres(options: ConnectOptions, url: Secret): Promise<St
   const target = parsePostgresUrl(url, Object.keys(sessionSettings));
   const { secrets } = target;
   const pool = (name: string, max: number): Pool =>
-    createPool({ name, open: () => openPostgres(target, { max }), secrets, log });
+    createPool({
+      name,
+      connections: max,
+      open: () => openPostgres(target, { max }),
+      secrets,
+      log,
+    });
   const general = pool('general', generalConnections);
   const recording = pool('recording', recordingConnections);
   const notifier = createPostgresNotifier({

@@ -18,9 +18,55 @@ type PoolOptions = {
   /** Called at a reset, after the connections were dropped. */
   readonly onReset?: () => void;
   readonly name: string;
+  /** Connections of the client: as much work is let in at a time. */
+  readonly connections: number;
   readonly secrets: readonly string[];
   readonly log: Log;
 };
+
+/**
+ * Lets as much work in as there are connections. When none is idle, postgres.js puts a query behind the one that a busy
+ * connection works on; a transaction that begins there never learns its connection, and the process ends with a
+ * TypeError (postgres src/index.js, `begin` and `onexecute`). So none ever begins on a busy one.
+ */
+class Slots {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** A turn: `come` resolves when it is there, `give` ends it or the wait for it. Giving twice changes nothing. */
+  take(): { readonly come: Promise<void>; readonly give: () => void } {
+    let state: 'waiting' | 'running' | 'given' = 'waiting';
+    let start: () => void = () => {};
+    const come = new Promise<void>((resolve) => {
+      start = () => {
+        state = 'running';
+        resolve();
+      };
+    });
+    if (this.#free > 0) {
+      this.#free -= 1;
+      start();
+    } else {
+      this.#waiting.push(start);
+    }
+    const give = (): void => {
+      if (state === 'waiting') this.#waiting.splice(this.#waiting.indexOf(start), 1);
+      else if (state === 'running') this.#next();
+      state = 'given';
+    };
+    return { come, give };
+  }
+
+  #next(): void {
+    const start = this.#waiting.shift();
+    if (start === undefined) this.#free += 1;
+    else start();
+  }
+}
 
 /**
  * A postgres.js client that can be replaced: postgres.js reconnects by itself after an error, but not from a
@@ -35,6 +81,7 @@ export function createPool(options: PoolOptions): Pool {
   };
   let current = make();
   let closed = false;
+  const slots = new Slots(options.connections);
 
   const reset = (why: string): void => {
     if (closed) return;
@@ -49,19 +96,30 @@ export function createPool(options: PoolOptions): Pool {
   const guarded = async <T>(work: () => Promise<T>, timeoutMs: number): Promise<T> => {
     if (closed) throw unavailable('it was closed', null);
     let timer: NodeJS.Timeout | undefined;
-    const used = current;
+    let used: typeof current | null = null;
+    let over = false;
+    const turn = slots.take();
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
+        over = true;
+        // Work that only waited for its turn says nothing of the connections.
         if (used === current) reset(`no answer within ${timeoutMs} ms`);
         reject(unavailable(`no answer within ${timeoutMs} ms`, null));
       }, timeoutMs);
     });
+    const inTurn = async (): Promise<T> => {
+      await turn.come;
+      if (over) throw unavailable('its turn came too late', null);
+      used = current;
+      return work();
+    };
     try {
-      return await Promise.race([work(), late]);
+      return await Promise.race([inTurn(), late]);
     } catch (cause) {
       throw storeFailure(cause, secrets);
     } finally {
       clearTimeout(timer);
+      turn.give();
     }
   };
 

@@ -158,6 +158,20 @@ export function approvalStoreSuite(name: string, open: () => Store): void {
       });
     });
 
+    test('transactions and queries that crowd the connections all end, each with its own answer', async () => {
+      const { general } = open();
+      const all = await Promise.all(
+        Array.from({ length: 200 }, (_, index) =>
+          general.raw<readonly { readonly n: number }[]>((sql) =>
+            index % 2 === 0
+              ? sql<{ n: number }[]>`select 0 as n`
+              : sql.begin((tx) => tx<{ n: number }[]>`select ${index}::int as n`),
+          ),
+        ),
+      );
+      expect(all.map(([row]) => row?.n)).toEqual(all.map((_, index) => (index % 2) * index));
+    });
+
     test('the list is newest first, by state and by page', async () => {
       const ids = [(await opened()).id, (await opened()).id];
       const page = await approvals().list({ states: ['PENDING'], limit: 1 });
