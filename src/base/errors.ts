@@ -304,6 +304,12 @@ export const errorRegistry = {
     'The vote does not count: the voter is not an approver, asked for it, or voted already.',
     'Let another member of the approver group decide.',
   ),
+  HOLDGATE_HOLD_WITHDRAW_REFUSED: entry(
+    403,
+    'Forbidden',
+    'Only who asked for an approval, who may decide it, or an administrator takes it back.',
+    'Ask one of them; a pending one can also be denied.',
+  ),
   HOLDGATE_HOLD_NOT_OPEN: entry(
     409,
     'Conflict',

@@ -1,4 +1,5 @@
-import { isJsonArray, isJsonObject } from '../kube/json-guards.ts';
+import { execOptions, logOptions, portForwardOptions } from '../kube/attributes.ts';
+import { isJsonArray, isJsonObject, newRecord } from '../kube/json-guards.ts';
 import type { JsonObject, JsonValue, RequestAttributes } from '../kube/request.ts';
 import type { Identity } from '../identify/index.ts';
 import type { PolicyInput } from './policy-input.ts';
@@ -63,9 +64,8 @@ export function policyInput(parts: InputParts): PolicyInput {
         resource === 'pods/exec' || resource === 'pods/attach'
           ? execInput(attributes.options)
           : null,
-      log: resource === 'pods/log' ? logInput(attributes.options) : null,
-      portforward:
-        resource === 'pods/portforward' ? { ports: portsInput(attributes.options) } : null,
+      log: resource === 'pods/log' ? logOptions(attributes.options) : null,
+      portforward: resource === 'pods/portforward' ? portForwardInput(attributes.options) : null,
       wire: { method: attributes.wire.method, verb: attributes.wire.verb },
     },
     live: parts.live,
@@ -108,7 +108,7 @@ function optionsInput(
   query: Options,
   deleteOptions: JsonObject | null,
 ): PolicyInput['request']['options'] {
-  const options: Record<string, string[]> = {};
+  const options = newRecord<string[]>();
   for (const [name, values] of Object.entries(query)) options[name] = [...values];
   const put = (prefix: string, object: JsonObject): void => {
     for (const [key, value] of Object.entries(object)) {
@@ -125,38 +125,14 @@ function optionsInput(
 /** Delete options hold texts, numbers and booleans; anything else was refused when they were read. */
 const scalarText = (value: JsonValue): string => (typeof value === 'object' ? '' : String(value));
 
-const first = (options: Options, name: string): string => options[name]?.[0] ?? '';
-
-/** apimachinery `Convert_Slice_string_To_bool`: the first value counts; absent, `0` and `false` in any case are false. */
-function flag(options: Options, name: string): boolean {
-  const value = options[name]?.[0];
-  return value !== undefined && value !== '0' && value.toLowerCase() !== 'false';
-}
-
 /** PodExecOptions and PodAttachOptions (core/v1), from the query as the API server reads it. */
 function execInput(options: Options): NonNullable<PolicyInput['request']['exec']> {
-  return {
-    command: [...(options['command'] ?? [])],
-    container: first(options, 'container'),
-    stdin: flag(options, 'stdin'),
-    stdout: flag(options, 'stdout'),
-    stderr: flag(options, 'stderr'),
-    tty: flag(options, 'tty'),
-  };
+  const { command, ...flags } = execOptions(options);
+  return { command: [...command], ...flags };
 }
 
-function logInput(options: Options): NonNullable<PolicyInput['request']['log']> {
-  return {
-    container: first(options, 'container'),
-    follow: flag(options, 'follow'),
-    previous: flag(options, 'previous'),
-  };
-}
-
-/** `ports=80&ports=443` and `ports=80,443` are both taken by the API server; what is no number is left out. */
-function portsInput(options: Options): number[] {
-  return (options['ports'] ?? [])
-    .flatMap((value) => value.split(','))
-    .map(Number)
-    .filter((port) => Number.isInteger(port) && port > 0 && port < 65_536);
+/** Ports that the server could not decode were refused when the request was read. */
+function portForwardInput(options: Options): NonNullable<PolicyInput['request']['portforward']> {
+  const read = portForwardOptions(options);
+  return { ports: read.ok ? [...read.value.ports] : [] };
 }

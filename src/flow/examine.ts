@@ -1,13 +1,13 @@
 import { refusal, type Refusal } from '../base/errors.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { isOpenDiscovery } from '../kube/attributes.ts';
+import { dryRunSupport } from '../kube/dry-run-support.ts';
 import { headerValue } from '../kube/header-value.ts';
 import { metadataOf, textAt } from '../kube/json-guards.ts';
 import type { JsonObject } from '../kube/request.ts';
 import { policyInput, type Decision, type PolicyInput } from '../decide/index.ts';
 import type { Identity } from '../identify/index.ts';
 import type { Call } from './call.ts';
-import { dryRunIsReliable } from './dry-run-support.ts';
 import { ownCallFailed, type OwnAnswer, type OwnCalls } from './own-calls.ts';
 import type { FlowPorts, RunningPolicy } from './ports.ts';
 import type { ReadRequest } from './read-request.ts';
@@ -31,6 +31,8 @@ const OPEN_DISCOVERY: Decision = {
   record: [],
   policy: { wasm: '', sources: '', compiler: '' },
 };
+
+const NO_DRY_RUN = { forClient: false, forObject: false };
 
 type InputParts = Parameters<typeof policyInput>[0];
 
@@ -58,7 +60,8 @@ export async function examine(
     );
   }
   call.know({ input: policyInput(parts) });
-  const reliable = await dryRunIsReliable(request.attributes, own);
+  const asks = request.attributes.dryRun || request.attributes.verb === 'patch';
+  const reliable = asks ? await dryRunSupport(request.attributes, own.crdExists) : NO_DRY_RUN;
   const settled = { ...parts, dryRun: request.attributes.dryRun && reliable.forClient };
 
   const live = await readLive(settled, policy, own);

@@ -1,7 +1,7 @@
 import { refusal, type Refusal } from '../base/errors.ts';
 import { bodyBytesMax } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { requestAttributes } from '../kube/attributes.ts';
+import { portForwardOptions, requestAttributes } from '../kube/attributes.ts';
 import { objectIdentity, readBody, type ObjectIdentity } from '../kube/bodies.ts';
 import { effectiveDelete } from '../kube/delete-options.ts';
 import { headerValue } from '../kube/header-value.ts';
@@ -47,6 +47,10 @@ function readTarget(
   if (!info.ok) return info;
   const attributes = requestAttributes(exchange.method, target, info.value);
   if (!attributes.ok) return attributes;
+  if (attributes.value.resource === 'pods/portforward') {
+    const asked = portForwardOptions(attributes.value.options);
+    if (!asked.ok) return asked;
+  }
   return ok({ cluster: cluster.value, task: task ?? '', target, attributes: attributes.value });
 }
 

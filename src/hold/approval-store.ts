@@ -1,7 +1,7 @@
 import type { Approval, ApprovalState, HoldRequest, Vote } from './approval.ts';
 import type { DueRule } from './state-machine.ts';
 
-/** What a vote makes of an approval; decided inside the locked transaction, on the row as it stands. */
+/** What a person's act makes of an approval; decided inside the locked transaction, on the row as it stands. */
 export type VoteEffect<Refused> =
   | { readonly kind: 'refused'; readonly refusal: Refused }
   | {
@@ -13,12 +13,28 @@ export type VoteEffect<Refused> =
 /** A change of state that was committed. */
 export type Transition = { readonly from: ApprovalState; readonly approval: Approval };
 
+/** An act on an approval that is there: refused, or committed. */
+export type ActEnd<Refused> =
+  | { readonly kind: 'refused'; readonly refusal: Refused }
+  | ({ readonly kind: 'counted' } & Transition);
+
+/** What `open` made, and what it ended on the way. */
+export type Opening = {
+  /** Null where the requester has too many open. */
+  readonly opened: { readonly approval: Approval; readonly joined: boolean } | null;
+  /** Approvals of the same request that were over by the clock, or no longer about the same outcome. */
+  readonly ended: readonly Transition[];
+};
+
 /**
  * The rows, as `hold` needs them. Every method is one statement or one transaction on the database's clock, and rejects
  * with a DependencyError when the database is down.
  */
 export type ApprovalStore = {
-  /** Opens, or joins the open one of the same requester, cluster and digest; null where the requester has too many open. */
+  /**
+   * Joins the open approval of the same requester, cluster and digest that still fits; one that does not fit becomes
+   * STALE, and a new one is opened.
+   */
   readonly open: (
     id: string,
     request: HoldRequest & { readonly requirements: Approval['requirements'] },
@@ -26,9 +42,13 @@ export type ApprovalStore = {
       readonly decideWithinSeconds: number;
       readonly openMax: number;
       readonly due: readonly DueRule[];
+      /** Why an open approval of the same digest is not about the same any more; null where it is. Default: it is. */
+      readonly misfit?: (open: Approval) => string | null;
     },
-  ) => Promise<{ readonly approval: Approval; readonly joined: boolean } | null>;
+  ) => Promise<Opening>;
   readonly read: (id: string) => Promise<Approval | null>;
+  /** Of these, the ids of those that are PENDING. */
+  readonly pending: (ids: readonly string[]) => Promise<readonly string[]>;
   readonly list: (filter: {
     readonly states?: readonly ApprovalState[];
     readonly limit: number;
@@ -40,11 +60,12 @@ export type ApprovalStore = {
     vote: Omit<Vote, 'at'>,
     spendWithinSeconds: number,
     judge: (approval: Approval, due: boolean) => VoteEffect<Refused>,
-  ) => Promise<
-    | { readonly kind: 'refused'; readonly refusal: Refused }
-    | { readonly kind: 'counted'; readonly from: ApprovalState; readonly approval: Approval }
-    | null
-  >;
+  ) => Promise<ActEnd<Refused> | null>;
+  /** The same without a vote: somebody takes an open approval back. */
+  readonly withdraw: <Refused>(
+    id: string,
+    judge: (approval: Approval, due: boolean) => VoteEffect<Refused>,
+  ) => Promise<ActEnd<Refused> | null>;
   /** APPROVED and not lapsed -> EXECUTING, by one conditional update. Null: somebody else was first, or it is too late. */
   readonly claim: (
     id: string,

@@ -48,7 +48,11 @@ export type Vote = {
 export type DriftGuard =
   | { readonly kind: 'none' }
   | { readonly kind: 'delete'; readonly uid: string }
-  | { readonly kind: 'after-image'; readonly uid: string; readonly afterImage: string };
+  | { readonly kind: 'after-image'; readonly uid: string; readonly afterImage: string }
+  /** A create on a subresource of an object that is there: an eviction, a binding, a token. */
+  | { readonly kind: 'object'; readonly uid: string }
+  /** A server-side apply that creates: nothing of the name may be there. */
+  | { readonly kind: 'absent'; readonly uid: '' };
 
 /** What an approver is shown, in the words of the request; contains no secret and nothing masked. */
 export type RequestSummary = {
@@ -138,6 +142,18 @@ export type Approvals = {
       readonly vote: 'approve' | 'deny';
       readonly reason: string;
       readonly version: number | null;
+    },
+  ) => Promise<Result<Approval, Refusal>>;
+  /**
+   * Takes an open approval back: PENDING -> CANCELLED, APPROVED -> REVOKED. Who asked for it may, and administrators;
+   * what was approved may also be revoked by whoever could have approved it.
+   */
+  readonly withdraw: (
+    id: string,
+    act: {
+      readonly by: Person & { readonly actor: Approval['requester']['actor'] };
+      readonly isAdmin: boolean;
+      readonly reason: string;
     },
   ) => Promise<Result<Approval, Refusal>>;
   readonly show: (id: string) => Promise<Approval | null>;

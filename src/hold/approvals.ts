@@ -2,24 +2,21 @@ import { refusal, type Refusal } from '../base/errors.ts';
 import type { Ids } from '../base/ids.ts';
 import { heldRequestsMax, openHoldsPerCallerMax } from '../base/limits.ts';
 import { errorText, type Log } from '../base/log.ts';
-import { err, ok } from '../base/result.ts';
-import type { HoldTransitionEntry, Recorder } from '../record/index.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import type { Recorder } from '../record/index.ts';
 import type { Approval, Approvals, Claim, HoldRequest, Person } from './approval.ts';
-import type { ApprovalStore, VoteEffect } from './approval-store.ts';
+import type { ActEnd, ApprovalStore } from './approval-store.ts';
+import { judgeVote, judgeWithdrawal, misfit, stillApproved } from './judge.ts';
+import { Leases } from './leases.ts';
 import { heldRefusal } from './messages.ts';
-import {
-  checkVoter,
-  openRequirements,
-  requirementsOf,
-  type ApproverGroups,
-  type Voter,
-} from './requirements.ts';
-import { dueRules, nextState } from './state-machine.ts';
+import { requirementsOf, type ApproverGroups } from './requirements.ts';
+import { dueRules } from './state-machine.ts';
+import { TransitionLog } from './transition-log.ts';
 import { Waiters } from './waiters.ts';
 
 export type ApprovalsOptions = {
   readonly store: ApprovalStore;
-  /** Read at each vote: membership may change while the gateway runs. */
+  /** Read at each vote and claim: membership may change while the gateway runs. */
   readonly groups: ApproverGroups;
   readonly clocks: {
     readonly decideWithinSeconds: number;
@@ -29,71 +26,38 @@ export type ApprovalsOptions = {
   readonly recorder: Pick<Recorder, 'append'>;
   readonly ids: Ids;
   readonly log: Log;
-  /** How often a waiting call looks at its row by itself. Milliseconds; default 1,000. */
+  /** How often the rows of waiting calls are looked at. Milliseconds; default 1,000. */
   readonly pollMs?: number;
 };
 
 const pollMsDefault = 1000;
 
-/** Keeps the leases of executions alive until they end. */
-class Leases {
-  readonly #timers = new Map<string, NodeJS.Timeout>();
-  readonly #options: Pick<ApprovalsOptions, 'store' | 'clocks' | 'log'>;
-
-  constructor(options: ApprovalsOptions) {
-    this.#options = options;
-  }
-
-  keep({ approval: { id }, fence }: Claim): void {
-    const { store, clocks, log } = this.#options;
-    const renew = async (): Promise<void> => {
-      try {
-        if (await store.renew(id, fence, clocks.leaseSeconds)) return;
-        log.error('the lease of an execution was lost', { approval: id });
-        this.end(id);
-      } catch (cause) {
-        log.warn('a lease could not be renewed', { approval: id, cause: errorText(cause) });
-      }
-    };
-    // Three tries a lease: one lost query must not make an execution UNKNOWN.
-    this.#timers.set(
-      id,
-      setInterval(() => void renew(), (clocks.leaseSeconds * 1000) / 3),
-    );
-  }
-
-  end(id: string): void {
-    clearInterval(this.#timers.get(id));
-    this.#timers.delete(id);
-  }
-
-  close(): void {
-    for (const timer of this.#timers.values()) clearInterval(timer);
-    this.#timers.clear();
-  }
-}
-
 /**
- * The row in the database is the truth: a change of state is committed there first and recorded next, and a call is
- * executed only after its claim is recorded too.
+ * The row in the database is the truth: a change of state is committed there first and recorded next. Recording comes
+ * before execution all the same: a claim takes the approval (so that nobody else can), is recorded, and only then is
+ * the right to execute; where recording fails it ends unused.
  */
 class DurableApprovals implements Approvals {
   readonly #options: ApprovalsOptions;
   readonly #waiters: Waiters;
   readonly #leases: Leases;
+  readonly #transitions: TransitionLog;
 
   constructor(options: ApprovalsOptions) {
+    const { store, clocks, recorder, log } = options;
     this.#options = options;
-    this.#leases = new Leases(options);
+    this.#transitions = new TransitionLog(recorder, log);
+    this.#leases = new Leases({
+      renew: (...lease) => store.renew(...lease),
+      leaseSeconds: clocks.leaseSeconds,
+      log,
+    });
     this.#waiters = new Waiters({
-      read: (id) => options.store.read(id),
-      onNotify: (listener) => options.store.onNotify(listener),
+      read: (id) => store.read(id),
+      pending: (ids) => store.pending(ids),
+      onNotify: (listener) => store.onNotify(listener),
       pollMs: options.pollMs ?? pollMsDefault,
     });
-  }
-
-  #record(approval: Approval, from: string, by: Person | null, reason: string): Promise<void> {
-    return this.#options.recorder.append(transitionEntry(approval, from, by, reason));
   }
 
   /** A hint that gets lost costs a waiting call a second, no more. */
@@ -107,18 +71,26 @@ class DurableApprovals implements Approvals {
   async open(request: HoldRequest): ReturnType<Approvals['open']> {
     const { store, clocks, ids } = this.#options;
     const requirements = requirementsOf(request.holds);
-    const opened = await store.open(
+    const now = { guard: request.guard, requirements };
+    const { opened, ended } = await store.open(
       ids.next(),
       { ...request, requirements },
       {
         decideWithinSeconds: decideWithin(request.holds, clocks.decideWithinSeconds),
         openMax: openHoldsPerCallerMax,
         due: dueRules,
+        misfit: (open) => misfit(open, now),
       },
     );
+    for (const transition of ended) {
+      await this.#transitions.appendLater(transition, null, transition.approval.outcome);
+      this.#hint(transition.approval.id);
+    }
     if (opened === null) return err(tooMany());
     const { approval, joined } = opened;
-    if (!joined) await this.#record(approval, '', request.requester, 'asked for');
+    if (!joined) {
+      await this.#transitions.append({ from: '', approval }, request.requester, 'asked for');
+    }
     return ok(approval);
   }
 
@@ -129,23 +101,43 @@ class DurableApprovals implements Approvals {
 
   async vote(id: string, ballot: Parameters<Approvals['vote']>[1]): ReturnType<Approvals['vote']> {
     const { store, clocks, groups } = this.#options;
-    const { issuer, subject, username } = ballot.by;
-    const person = { issuer, subject, username };
-    const cast = { by: person, vote: ballot.vote, reason: ballot.reason };
-    const counted = await store.vote(id, cast, clocks.spendWithinSeconds, (approval, due) =>
+    const cast = { by: personOf(ballot.by), vote: ballot.vote, reason: ballot.reason };
+    const end = await store.vote(id, cast, clocks.spendWithinSeconds, (approval, due) =>
       judgeVote(approval, due, ballot, groups),
     );
-    if (counted === null) {
+    return this.#acted(id, end, cast.by, `${ballot.vote}: ${ballot.reason}`);
+  }
+
+  async withdraw(
+    id: string,
+    act: Parameters<Approvals['withdraw']>[1],
+  ): ReturnType<Approvals['withdraw']> {
+    const { store, groups } = this.#options;
+    const end = await store.withdraw(id, (approval, due) =>
+      judgeWithdrawal(approval, due, act, groups),
+    );
+    return this.#acted(id, end, personOf(act.by), `withdrawn: ${act.reason}`);
+  }
+
+  /** Records what a person did, after its commit, and wakes who waits for it. */
+  async #acted(
+    id: string,
+    end: ActEnd<Refusal> | null,
+    by: Person,
+    reason: string,
+  ): Promise<Result<Approval, Refusal>> {
+    if (end === null) {
       return err(refusal('HOLDGATE_HOLD_UNKNOWN', `there is no approval "${id.slice(0, 100)}"`));
     }
-    if (counted.kind === 'refused') return err(counted.refusal);
-    await this.#record(counted.approval, counted.from, person, `${ballot.vote}: ${ballot.reason}`);
+    if (end.kind === 'refused') return err(end.refusal);
+    await this.#transitions.append(end, by, reason);
     this.#hint(id);
-    return ok(counted.approval);
+    return ok(end.approval);
   }
 
   async claim(id: string, requestId: string): ReturnType<Approvals['claim']> {
-    const { store, clocks } = this.#options;
+    const { store, clocks, groups } = this.#options;
+    await this.#transitions.requireRecorded(id);
     const claim = await store.claim(id, requestId, clocks.leaseSeconds);
     if (claim === null) {
       const now = await store.read(id);
@@ -155,16 +147,35 @@ class DurableApprovals implements Approvals {
           : heldRefusal(now, 'ended'),
       );
     }
+    const { approval } = claim;
     try {
-      await this.#record(claim.approval, 'APPROVED', null, `claimed by request ${requestId}`);
+      const reason = `claimed by request ${requestId}; ${approval.outcome}`;
+      await this.#transitions.append({ from: 'APPROVED', approval }, null, reason);
     } catch (cause) {
       // Not on record, so not executed: the claim ends unused, and the caller learns that recording failed.
-      const why = 'not executed: the claim could not be recorded';
-      await store.finish(id, claim.fence, 'FAILED', why).catch(() => null);
+      await this.#endUnused(claim, 'FAILED', 'not executed: the claim could not be recorded');
       throw cause;
+    }
+    if (!stillApproved(approval, groups)) {
+      const why = 'somebody who approved it is no longer in a group that may';
+      const ended = await this.#endUnused(claim, 'STALE', why);
+      return err(heldRefusal(ended ?? { ...approval, state: 'STALE', outcome: why }, 'ended'));
     }
     this.#leases.keep(claim);
     return ok(claim);
+  }
+
+  /** Ends a claim under which nothing was sent. Where the database is down, its lease runs out instead. */
+  async #endUnused(
+    { approval: { id }, fence }: Claim,
+    to: 'FAILED' | 'STALE',
+    why: string,
+  ): Promise<Approval | null> {
+    const approval = await this.#options.store.finish(id, fence, to, why).catch(() => null);
+    if (approval !== null) {
+      await this.#transitions.appendLater({ from: 'EXECUTING', approval }, null, why);
+    }
+    return approval;
   }
 
   async finish(
@@ -179,7 +190,7 @@ class DurableApprovals implements Approvals {
       log.error('an execution ended after its lease was lost', { approval: id, state, outcome });
       return;
     }
-    await this.#record(approval, 'EXECUTING', null, outcome);
+    await this.#transitions.append({ from: 'EXECUTING', approval }, null, outcome);
   }
 
   show(id: string): Promise<Approval | null> {
@@ -191,16 +202,19 @@ class DurableApprovals implements Approvals {
   }
 
   async sweep(): Promise<void> {
-    for (const { from, approval } of await this.#options.store.sweep(dueRules)) {
-      await this.#record(approval, from, null, approval.outcome);
-      this.#hint(approval.id);
+    await this.#transitions.flush();
+    for (const transition of await this.#options.store.sweep(dueRules)) {
+      const { id, outcome } = transition.approval;
+      this.#hint(id);
+      await this.#transitions.appendLater(transition, null, outcome);
     }
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#waiters.close();
     this.#leases.close();
-    return Promise.resolve();
+    await this.#transitions.flush();
+    this.#transitions.close();
   }
 }
 
@@ -208,23 +222,7 @@ class DurableApprovals implements Approvals {
 export const createApprovals = (options: ApprovalsOptions): Approvals =>
   new DurableApprovals(options);
 
-function transitionEntry(
-  approval: Approval,
-  from: string,
-  by: Person | null,
-  reason: string,
-): HoldTransitionEntry {
-  return {
-    kind: 'hold',
-    requestId: approval.executedBy ?? approval.openedBy,
-    cluster: approval.summary.cluster,
-    approvalId: approval.id,
-    from,
-    to: approval.state,
-    by: by === null ? null : { issuer: by.issuer, subject: by.subject, username: by.username },
-    reason,
-  };
-}
+const personOf = ({ issuer, subject, username }: Person): Person => ({ issuer, subject, username });
 
 /** The shortest time that a hold gives; the default where none says. */
 function decideWithin(
@@ -233,50 +231,6 @@ function decideWithin(
 ): number {
   const said = holds.map((hold) => hold.decideWithinSeconds).filter((count) => count > 0);
   return said.length === 0 ? fallback : Math.min(...said);
-}
-
-type Ballot = {
-  readonly by: Voter;
-  readonly vote: 'approve' | 'deny';
-  readonly reason: string;
-  readonly version: number | null;
-};
-
-/** What a vote makes of the approval as it stands, inside the locked transaction. Pure. */
-export function judgeVote(
-  approval: Approval,
-  due: boolean,
-  ballot: Ballot,
-  groups: ApproverGroups,
-): VoteEffect<Refusal> {
-  const { id, state, version } = approval;
-  const closed = (what: string): VoteEffect<Refusal> => ({
-    kind: 'refused',
-    refusal: refusal('HOLDGATE_HOLD_NOT_OPEN', `approval ${id} ${what}`, { approvalId: id }),
-  });
-  if (state !== 'PENDING')
-    return closed(`is ${state}${approval.outcome === '' ? '' : `: ${approval.outcome}`}`);
-  if (due) return closed(`could be decided until ${approval.decideBy}`);
-  if (ballot.version !== null && ballot.version !== version) {
-    return closed(
-      `changed since you looked (version ${version}, you saw ${ballot.version}); show it again`,
-    );
-  }
-  const after = (event: 'approve' | 'deny'): Approval['state'] => nextState(state, event) ?? state;
-  const eligible = checkVoter(approval, ballot.by, groups);
-  if (!eligible.ok) return { kind: 'refused', refusal: eligible.error };
-  const { by, vote, reason } = ballot;
-  const because = reason === '' ? '' : `: ${reason}`;
-  if (vote === 'deny')
-    return { kind: 'counted', to: after('deny'), outcome: `denied by ${by.username}${because}` };
-  const votes = [...approval.votes, { by, vote, reason, at: '' }];
-  const open = openRequirements(approval.requirements, votes, groups);
-  if (open.length > 0) return { kind: 'counted', to: state, outcome: '' };
-  return {
-    kind: 'counted',
-    to: after('approve'),
-    outcome: `approved by ${votes.map((one) => one.by.username).join(', ')}`,
-  };
 }
 
 const tooMany = (): Refusal =>

@@ -39,8 +39,10 @@ export function requestDigest(parts: DigestParts): string {
   list(identity.actor.flatMap((one) => [one.issuer, one.subject]));
   add(parts.method);
   list(target.segments);
+  // What goes through a proxy is read by whoever stands behind it: there every parameter may mean something.
+  const isProxied = target.segments.includes('proxy');
   const pairs = target.query
-    .filter((pair) => !ADVISORY.has(pair.name))
+    .filter((pair) => isProxied || !ADVISORY.has(pair.name))
     // Ordered by name; the order of repeated names (an argv) counts, and the sort is stable.
     .toSorted((one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : 0));
   list(pairs.flatMap((pair) => [pair.name, pair.value]));

@@ -3,12 +3,18 @@ import type { Refusal } from '../base/errors.ts';
 import { maskedAnswerBytesMax } from '../base/limits.ts';
 import type { Result } from '../base/result.ts';
 import type { UpstreamAnswer } from '../forward/index.ts';
-import { withPreconditions } from '../kube/delete-options.ts';
-import { isJsonArray, isJsonObject, metadataOf, textAt } from '../kube/json-guards.ts';
+import { isJsonArray, isJsonObject, textAt } from '../kube/json-guards.ts';
 import { parseJson } from '../kube/json.ts';
 import type { DriftGuard } from './approval.ts';
-import { currentAfterImage, liveUid, type GuardedRequest, type GuardReader } from './guard.ts';
-import { guardedBody } from './guarded-body.ts';
+import {
+  imageAsApproved,
+  liveObject,
+  type GuardedRequest,
+  type GuardReader,
+  type LiveObject,
+  type Read,
+} from './guard.ts';
+import { guardedBody, plainBody, uidBoundBody, type GuardedBody } from './guarded-body.ts';
 
 /** The cluster's answer, read whole: an approved call is short, and its outcome is recorded before it is passed on. */
 export type ReadAnswer = {
@@ -44,35 +50,37 @@ const triesMax = 3;
 const CONFLICT = 409;
 const INVALID = 422;
 
+const stale = (why: string): ExecutionEnd => ({ kind: 'stale', why });
+
+/** Something broke before a byte was sent. */
+const unsent = (refused: Refusal): ExecutionEnd => ({
+  kind: 'broken',
+  refusal: refused,
+  sent: false,
+});
+
 /**
  * Executes an approved call under its drift guard. Whatever changed since the approval makes it stale; a conflict that
  * only our own guard caused is looked at again, up to three times; every other answer is the call's own.
  */
 export function executeGuarded(execution: Execution): Promise<ExecutionEnd> {
-  switch (execution.guard.kind) {
+  const { guard, request } = execution;
+  switch (guard.kind) {
     case 'none':
-      return executeOnce(execution, plainBody(execution.request), 1);
+      return executeOnce(execution, plainBody(request), 1);
     case 'delete':
-      return executeDelete(execution, execution.guard.uid);
+    case 'object':
+      return executeBound(execution, guard.uid);
+    case 'absent':
+      return executeCreatingApply(execution);
     case 'after-image':
-      return executeChange(execution, execution.guard);
+      return executeChange(execution, guard);
   }
-}
-
-type Sending = {
-  readonly bytes: Buffer | null;
-  readonly contentType: string;
-  readonly guard: string;
-};
-
-function plainBody({ body }: GuardedRequest): Sending {
-  const bytes = body.kind === 'none' ? null : body.bytes;
-  return { bytes, contentType: body.kind === 'none' ? '' : body.contentType, guard: 'none' };
 }
 
 async function executeOnce(
   { send }: Execution,
-  { bytes, contentType, guard }: Sending,
+  { bytes, contentType, guard }: GuardedBody,
   attempt: number,
 ): Promise<ExecutionEnd> {
   const digestSent = `sha256:${createHash('sha256')
@@ -90,21 +98,33 @@ async function executeOnce(
 const mayHaveRun = (refused: Refusal): boolean =>
   refused.code !== 'HOLDGATE_FORWARD_UNREACHABLE' && refused.code !== 'HOLDGATE_FORWARD_CREDENTIAL';
 
-async function executeDelete(execution: Execution, uid: string): Promise<ExecutionEnd> {
-  const now = await liveUid(execution.reader);
-  if (!now.ok) return { kind: 'broken', refusal: now.error, sent: false };
-  if (now.value !== uid) return { kind: 'stale', why: otherObject(now.value) };
-  const guarded = withPreconditions(execution.request.deleteOptions ?? {}, { uid });
-  if (guarded === null) return { kind: 'stale', why: 'the command itself asks for another uid' };
-  const { body: bytes, contentType } = guarded;
-  const end = await executeOnce(execution, { bytes, contentType, guard: `uid=${uid}` }, 1);
+/** A call that is bound to one object: what has taken its name since is not what was approved. */
+async function executeBound(execution: Execution, uid: string): Promise<ExecutionEnd> {
+  const { reader, request } = execution;
+  const now = await liveObject(reader);
+  if (!now.ok) return unsent(now.error);
+  if (now.value?.uid !== uid) return stale(otherObject(now.value));
+  const body = uidBoundBody(request, uid);
+  if (body === null) return stale('the command itself asks for another uid');
+  const end = await executeOnce(execution, body, 1);
   if (end.kind !== 'answer' || end.answer.status !== CONFLICT) return end;
-  const after = await liveUid(execution.reader);
-  return after.ok && after.value !== uid ? { kind: 'stale', why: otherObject(after.value) } : end;
+  const after = await liveObject(reader);
+  return after.ok && after.value?.uid !== uid ? stale(otherObject(after.value)) : end;
 }
 
-const otherObject = (uid: string): string =>
-  uid === '' ? 'the object is gone' : 'another object has taken its name';
+const otherObject = (live: LiveObject | null): string =>
+  live === null ? 'the object is gone' : 'another object has taken its name';
+
+/**
+ * A server-side apply that was approved as a create. No precondition says "must not exist" in one call (a uid or
+ * resourceVersion asks for an object that does), so the name is looked up just before.
+ */
+async function executeCreatingApply(execution: Execution): Promise<ExecutionEnd> {
+  const now = await liveObject(execution.reader);
+  if (!now.ok) return unsent(now.error);
+  if (now.value !== null) return stale('an object of this name was made meanwhile');
+  return executeOnce(execution, plainBody(execution.request, 'absent (looked up)'), 1);
+}
 
 async function executeChange(
   execution: Execution,
@@ -112,25 +132,40 @@ async function executeChange(
 ): Promise<ExecutionEnd> {
   const { reader, request } = execution;
   for (let attempt = 1; ; attempt += 1) {
-    const live = await reader.live();
-    if (!live.ok) return { kind: 'broken', refusal: live.error, sent: false };
-    const metadata = metadataOf(live.value.object);
-    const uid = live.value.status === 200 ? textAt(metadata, 'uid') : '';
-    if (uid !== guard.uid) return { kind: 'stale', why: otherObject(uid) };
-    const afterImage = await currentAfterImage(request, reader);
-    if (!afterImage.ok) return { kind: 'broken', refusal: afterImage.error, sent: false };
-    if (afterImage.value !== guard.afterImage) {
-      return { kind: 'stale', why: 'the outcome would no longer be the one that was approved' };
-    }
-    const version = textAt(metadata, 'resourceVersion');
-    const body = guardedBody(request, version);
+    const live = await liveObject(reader);
+    if (!live.ok) return unsent(live.error);
+    if (live.value?.uid !== guard.uid) return stale(otherObject(live.value));
+    const image = await imageAsApproved(request, guard.afterImage, live.value, reader);
+    if (!image.ok) return unsent(image.error);
+    if (image.value.kind === 'refused') return refusedDryRun(image.value.answer);
+    if (image.value.digest !== guard.afterImage)
+      return stale('the outcome would no longer be the one that was approved');
+    const { resourceVersion } = live.value;
+    const body = guardedBody(request, resourceVersion);
     const end = await executeOnce(execution, body, attempt);
     if (end.kind !== 'answer' || !body.ours) return end;
-    if (!(await causedByUs(end.answer, version, reader))) return end;
-    if (attempt === triesMax) {
-      return { kind: 'stale', why: `the object was written ${triesMax} times meanwhile` };
-    }
+    if (!(await causedByUs(end.answer, resourceVersion, reader))) return end;
+    if (attempt === triesMax) return stale(`the object was written ${triesMax} times meanwhile`);
   }
+}
+
+/** The cluster's word on the call itself: sent for real, it would get the same answer. */
+const CALLS_OWN = new Set([400, 403, 404, 405, 409, 413, 415, 422]);
+
+/**
+ * The cluster took the call when it was held and refuses it now: a field manager's conflict, the client's own
+ * resourceVersion, an admission webhook. Nothing is sent; the answer is the call's own.
+ */
+function refusedDryRun({ status, body }: Read): ExecutionEnd {
+  if (!CALLS_OWN.has(status)) {
+    return unsent({
+      code: 'HOLDGATE_HOLD_TARGET_MISSING',
+      message: 'what the approved call would do now could not be found out; nothing was executed',
+      detail: `the cluster answered a dry run with ${status}`,
+    });
+  }
+  const headers = [['content-type', 'application/json']] as const;
+  return { kind: 'answer', answer: { status, headers, body } };
 }
 
 /** A conflict about resourceVersion while the object really moved on; a field manager's conflict is the call's own. */
@@ -141,9 +176,8 @@ async function causedByUs(
 ): Promise<boolean> {
   if (answer.status !== CONFLICT && answer.status !== INVALID) return false;
   if (isFieldManagerConflict(answer.body)) return false;
-  const live = await reader.live();
-  if (!live.ok || live.value.status !== 200) return true;
-  return textAt(metadataOf(live.value.object), 'resourceVersion') !== version;
+  const live = await liveObject(reader);
+  return !live.ok || live.value?.resourceVersion !== version;
 }
 
 function isFieldManagerConflict(body: Buffer): boolean {

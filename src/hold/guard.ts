@@ -1,5 +1,6 @@
 import { refusal, type Refusal } from '../base/errors.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import { dryRunSupport } from '../kube/dry-run-support.ts';
 import { metadataOf, textAt } from '../kube/json-guards.ts';
 import type { JsonObject, RequestAttributes, RequestBody } from '../kube/request.ts';
 import { afterImageDigest } from './after-image.ts';
@@ -23,90 +24,152 @@ export type Read = {
 export type GuardReader = {
   readonly live: () => Promise<Result<Read, Refusal>>;
   readonly dryRun: (body: Buffer | null, contentType: string) => Promise<Result<Read, Refusal>>;
+  /** Whether a CustomResourceDefinition of this name exists: the API server itself then serves it. */
+  readonly crdExists: (name: string) => Promise<boolean>;
 };
 
-export const isStatusWrite = (attributes: RequestAttributes): boolean =>
-  attributes.resource.endsWith('/status');
+/** An object as it is now. */
+export type LiveObject = {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly object: JsonObject;
+};
 
-/** Verbs whose outcome is compared before and after the approval. */
-export const changes = (attributes: RequestAttributes): boolean =>
-  attributes.verb === 'update' || attributes.verb === 'patch';
+/** Image of the live object, where no dry run can be made: the object itself must then stay as it was. */
+const LIVE_PREFIX = 'live-';
 
-const uidOf = (object: JsonObject): string => textAt(metadataOf(object), 'uid');
-
-const bodyOf = (body: RequestBody): { bytes: Buffer | null; contentType: string } =>
-  body.kind === 'none'
-    ? { bytes: null, contentType: '' }
-    : { bytes: body.bytes, contentType: body.contentType };
-
-/** What would be stored if the request ran now: its digest, or the cluster's refusal. */
-export async function currentAfterImage(
-  request: GuardedRequest,
-  reader: GuardReader,
-): Promise<Result<string, Refusal>> {
-  const { bytes, contentType } = bodyOf(request.body);
-  const tried = await reader.dryRun(bytes, contentType);
-  if (!tried.ok) return tried;
-  const { status, object } = tried.value;
-  if (status >= 200 && status < 300 && object !== null) {
-    return ok(afterImageDigest(object, isStatusWrite(request.attributes)));
-  }
-  const said = textAt(object, 'message');
-  return err(
+const unbound = (what: string, detail = ''): Result<never, Refusal> =>
+  err(
     refusal(
       'HOLDGATE_HOLD_TARGET_MISSING',
-      'the request is held, and what it would do could not be found out by a dry run',
-      { detail: `the cluster answered ${status}: ${said.slice(0, 500)}` },
+      `the request is held, and ${what}`,
+      detail === '' ? {} : { detail },
     ),
   );
-}
 
-/** The uid of the object as it is now; empty where there is none. */
-export async function liveUid(reader: GuardReader): Promise<Result<string, Refusal>> {
+/** The object that a request is about; null where there is none. */
+export async function liveObject(
+  reader: Pick<GuardReader, 'live'>,
+): Promise<Result<LiveObject | null, Refusal>> {
   const read = await reader.live();
   if (!read.ok) return read;
   const { status, object } = read.value;
-  if (status === 404) return ok('');
-  if (status === 200 && object !== null && uidOf(object) !== '') return ok(uidOf(object));
-  return err(
-    refusal(
-      'HOLDGATE_HOLD_TARGET_MISSING',
-      'the request is held, and its object could not be read',
-      {
-        detail: `the cluster answered ${status}`,
-      },
-    ),
-  );
+  if (status === 404) return ok(null);
+  const metadata = metadataOf(object);
+  const uid = textAt(metadata, 'uid');
+  if (status === 200 && object !== null && uid !== '') {
+    return ok({ uid, resourceVersion: textAt(metadata, 'resourceVersion'), object });
+  }
+  return unbound('its object could not be read', `the cluster answered ${status}`);
+}
+
+/** An image of what a request would store, or the cluster's refusal of the dry run. */
+export type ImageEnd =
+  | { readonly kind: 'image'; readonly digest: string }
+  | { readonly kind: 'refused'; readonly answer: Read };
+
+const isStatusWrite = ({ resource }: RequestAttributes): boolean => resource.endsWith('/status');
+
+async function dryRunImage(
+  { attributes, body }: GuardedRequest,
+  reader: GuardReader,
+): Promise<Result<ImageEnd, Refusal>> {
+  const tried =
+    body.kind === 'none'
+      ? await reader.dryRun(null, '')
+      : await reader.dryRun(body.bytes, body.contentType);
+  if (!tried.ok) return tried;
+  const { status, object } = tried.value;
+  if (status < 200 || status >= 300 || object === null)
+    return ok({ kind: 'refused', answer: tried.value });
+  return ok({ kind: 'image', digest: afterImageDigest(object, isStatusWrite(attributes)) });
+}
+
+function liveImage({ attributes }: GuardedRequest, live: LiveObject): ImageEnd {
+  const digest = afterImageDigest(live.object, isStatusWrite(attributes));
+  return { kind: 'image', digest: `${LIVE_PREFIX}${digest}` };
+}
+
+/** The image as it is now, made in the way in which the approved one was made. */
+export async function imageAsApproved(
+  request: GuardedRequest,
+  approved: string,
+  live: LiveObject,
+  reader: GuardReader,
+): Promise<Result<ImageEnd, Refusal>> {
+  return approved.startsWith(LIVE_PREFIX)
+    ? ok(liveImage(request, live))
+    : dryRunImage(request, reader);
 }
 
 /**
- * Fixes, when a hold opens, what the approval is about: a delete's object by uid; an update, patch or apply by uid and
- * by what it would store. A create, and what has no object of its own, has no guard (design §4.5).
+ * Fixes, when a hold opens, what the approval is about: a delete's object by uid, an update, patch or apply by uid and
+ * by what it would store, a call on an object's subresource by the object's uid (design §4.5). A plain create has no
+ * guard, and a read none.
  */
 export async function openGuard(
   request: GuardedRequest,
   reader: GuardReader,
 ): Promise<Result<DriftGuard, Refusal>> {
-  const { attributes } = request;
-  if (attributes.verb !== 'delete' && !changes(attributes)) return ok({ kind: 'none' });
-  const uid = await liveUid(reader);
-  if (!uid.ok) return uid;
-  // A server-side apply makes what is not there: nothing that exists could drift.
-  if (uid.value === '' && attributes.verb === 'patch' && isApply(request))
-    return ok({ kind: 'none' });
-  if (uid.value === '') {
-    return err(
-      refusal(
-        'HOLDGATE_HOLD_TARGET_MISSING',
-        'the request is held, and its object does not exist, so nothing could be bound to an approval',
-      ),
-    );
+  const { verb, resource, name } = request.attributes;
+  switch (verb) {
+    case 'get':
+    case 'list':
+    case 'watch':
+    case 'connect':
+      return ok({ kind: 'none' });
+    case 'create':
+      if (name === '' || !resource.includes('/')) return ok({ kind: 'none' });
+      return boundGuard(reader, 'object');
+    case 'delete':
+      return boundGuard(reader, 'delete');
+    case 'deletecollection':
+      return unbound(
+        'what a deletecollection would delete cannot be bound to an approval: delete the objects by name',
+      );
+    case 'update':
+    case 'patch':
+      return changeGuard(request, reader);
   }
-  if (attributes.verb === 'delete') return ok({ kind: 'delete', uid: uid.value });
-  const afterImage = await currentAfterImage(request, reader);
-  if (!afterImage.ok) return afterImage;
-  return ok({ kind: 'after-image', uid: uid.value, afterImage: afterImage.value });
 }
 
-export const isApply = ({ body }: GuardedRequest): boolean =>
-  body.kind !== 'none' && body.contentType.startsWith('application/apply-patch');
+const MISSING = 'its object does not exist, so nothing could be bound to an approval';
+
+async function boundGuard(
+  reader: GuardReader,
+  kind: 'delete' | 'object',
+): Promise<Result<DriftGuard, Refusal>> {
+  const live = await liveObject(reader);
+  if (!live.ok) return live;
+  return live.value === null ? unbound(MISSING) : ok({ kind, uid: live.value.uid });
+}
+
+async function changeGuard(
+  request: GuardedRequest,
+  reader: GuardReader,
+): Promise<Result<DriftGuard, Refusal>> {
+  const live = await liveObject(reader);
+  if (!live.ok) return live;
+  if (live.value === null)
+    return isApply(request) ? ok({ kind: 'absent', uid: '' }) : unbound(MISSING);
+  const { uid } = live.value;
+  const { forObject } = await dryRunSupport(request.attributes, reader.crdExists);
+  const image = forObject
+    ? await dryRunImage(request, reader)
+    : ok<ImageEnd>(liveImage(request, live.value));
+  if (!image.ok) return image;
+  if (image.value.kind === 'refused') {
+    const { status, object } = image.value.answer;
+    return unbound(
+      'the cluster refused a dry run of it, so what it would do could not be bound to an approval',
+      `the cluster answered ${status}: ${textAt(object, 'message').slice(0, 500)}`,
+    );
+  }
+  return ok({ kind: 'after-image', uid, afterImage: image.value.digest });
+}
+
+/** Server-side apply creates what is not there. */
+const isApply = ({ attributes, body }: GuardedRequest): boolean =>
+  attributes.verb === 'patch' &&
+  body.kind !== 'none' &&
+  body.contentType.startsWith('application/apply-patch');

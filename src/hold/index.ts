@@ -14,7 +14,7 @@ export type {
   Vote,
   WaitEnd,
 } from './approval.ts';
-export type { ApprovalStore, Transition, VoteEffect } from './approval-store.ts';
+export type { ActEnd, ApprovalStore, Opening, Transition, VoteEffect } from './approval-store.ts';
 export { createApprovals } from './approvals.ts';
 export { requestDigest } from './digest.ts';
 export { executeGuarded, type ExecutionEnd } from './execute.ts';

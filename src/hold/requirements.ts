@@ -44,6 +44,19 @@ export function openRequirements(
 
 export type Voter = Person & { readonly actor: readonly Subject[] };
 
+/** Whether somebody, or anybody who acts for them, asked for it or acted in the asking. */
+export function actsInTheAsking({ requester }: Pick<Approval, 'requester'>, who: Voter): boolean {
+  const asked = [requester, ...requester.actor];
+  return [who, ...who.actor].some((one) => asked.some((other) => same(one, other)));
+}
+
+/** Whether somebody is in any group that decides an approval. */
+export const mayDecide = (
+  { requirements }: Pick<Approval, 'requirements'>,
+  who: Subject,
+  groups: ApproverGroups,
+): boolean => requirements.some((one) => mayVoteOn(one, who, groups));
+
 const refused = (id: string, what: string): Result<never, Refusal> =>
   err(refusal('HOLDGATE_HOLD_VOTE_REFUSED', what, { approvalId: id }));
 
@@ -56,12 +69,11 @@ export function checkVoter(
   voter: Voter,
   groups: ApproverGroups,
 ): Result<null, Refusal> {
-  const { requester, id } = approval;
-  const asked = [requester, ...requester.actor];
-  const own = [voter, ...voter.actor].some((one) => asked.some((other) => same(one, other)));
-  if (own) return refused(id, 'who asked for it, or acted in the asking, does not decide it');
+  const { id } = approval;
+  if (actsInTheAsking(approval, voter))
+    return refused(id, 'who asked for it, or acted in the asking, does not decide it');
   if (approval.votes.some((vote) => same(vote.by, voter))) return refused(id, 'you voted already');
-  if (approval.requirements.some((one) => mayVoteOn(one, voter, groups))) return ok(null);
+  if (mayDecide(approval, voter, groups)) return ok(null);
   const wanted = [...new Set(approval.requirements.flatMap((one) => one.groups))].join(', ');
   return refused(id, `you are in none of the groups that decide this: ${wanted}`);
 }

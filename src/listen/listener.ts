@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from 'node:http';
 import {
   createServer as createHttp2,
@@ -159,6 +160,8 @@ function http2Server(options: ListenerOptions, draining: AbortSignal, servers: S
  */
 export async function createListener(options: ListenerOptions): Promise<Listener> {
   const draining = new AbortController();
+  // One listener a held call: more than ten are no leak.
+  setMaxListeners(0, draining.signal);
   const servers: Servers = { sockets: new Set(), sessions: new Set() };
   const http1 = http1Server(options, draining.signal);
   const http2 = http2Server(options, draining.signal, servers);

@@ -1,10 +1,12 @@
 import type { Sql, TransactionSql } from 'postgres';
 import { z } from 'zod';
 import type {
+  ActEnd,
   Approval,
   ApprovalState,
   ApprovalStore,
   DueRule,
+  Opening,
   Transition,
   VoteEffect,
 } from '../hold/index.ts';
@@ -76,29 +78,50 @@ function isUniqueViolation(cause: unknown): boolean {
   return typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === unique;
 }
 
-/** Joins the open approval of the same request, or opens one; null where the requester has too many open. */
+/**
+ * What PostgreSQL's text and jsonb cannot hold (NUL, halves of surrogate pairs) becomes U+FFFD: a caller who writes one
+ * into a name or a reason must not make an approval fail as if the gateway had a bug.
+ */
+const storable = (text: string): string => text.replace(/[\0\p{Surrogate}]/gu, '\ufffd');
+
+const storableJson = (value: object): string =>
+  JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'string' ? storable(part) : part,
+  );
+
+/** Joins the open approval of the same request where it still fits, or opens one. */
 async function openLocked(
   tx: TransactionSql,
   ...[id, request, limits]: Parameters<ApprovalStore['open']>
-): ReturnType<ApprovalStore['open']> {
+): Promise<Opening> {
   const { requester, summary, requirements, guard, policy, digest } = request;
   const { issuer, subject } = requester;
   const { cluster } = summary;
-  const [joined] = await tx<Row[]>`
-    select ${columns(tx)} from approvals a
-    where a.cluster = ${cluster} and a.requester_issuer = ${issuer}
-      and a.requester_subject = ${subject} and a.digest = ${digest}
-      and ((a.state = 'PENDING' and a.decide_by > clock_timestamp())
-        or (a.state = 'APPROVED' and a.spend_by > clock_timestamp()))`;
-  if (joined !== undefined) return { approval: approvalOf(joined), joined: true };
   // What is over by the clock but not yet swept must not stand in the way of a new request.
-  await sweepRows(tx, limits.due, { cluster, issuer, subject, digest });
+  const ended = [...(await endDue(tx, limits.due, { cluster, issuer, subject, digest }))];
+  const [locked] = await tx<{ id: string }[]>`
+    select id from approvals
+    where cluster = ${cluster} and requester_issuer = ${issuer}
+      and requester_subject = ${subject} and digest = ${digest} and state in ('PENDING', 'APPROVED')
+    for update`;
+  const there = locked === undefined ? null : await readOne(tx, locked.id);
+  if (there !== null) {
+    const approval = approvalOf(there);
+    const misfit = limits.misfit?.(approval) ?? null;
+    if (misfit === null) return { opened: { approval, joined: true }, ended };
+    await tx`
+      update approvals set state = 'STALE', version = version + 1, outcome = ${misfit},
+        ended_at = clock_timestamp()
+      where id = ${there.id}`;
+    const after = await readOne(tx, there.id);
+    if (after !== null) ended.push({ from: there.state, approval: approvalOf(after) });
+  }
   const [open] = await tx<{ count: number }[]>`
     select count(*)::int as count from approvals
     where requester_issuer = ${issuer} and requester_subject = ${subject}
       and state in ('PENDING', 'APPROVED')`;
-  if ((open?.count ?? 0) >= limits.openMax) return null;
-  const document = JSON.stringify({ requester, summary, requirements, guard, policy });
+  if ((open?.count ?? 0) >= limits.openMax) return { opened: null, ended };
+  const document = storableJson({ requester, summary, requirements, guard, policy });
   await tx`
     insert into approvals
       (id, state, cluster, digest, requester_issuer, requester_subject, document, opened_by, decide_by)
@@ -106,7 +129,8 @@ async function openLocked(
       ${document}::text::jsonb, ${request.requestId},
       clock_timestamp() + ${seconds(tx, limits.decideWithinSeconds)})`;
   const row = await readOne(tx, id);
-  return row === null ? null : { approval: approvalOf(row), joined: false };
+  if (row === null) throw new Error(`approval ${id} was inserted and is not there`);
+  return { opened: { approval: approvalOf(row), joined: false }, ended };
 }
 
 async function listRows(
@@ -122,15 +146,6 @@ async function listRows(
     select ${columns(sql)} from approvals a where ${inStates} and ${after}
     order by a.created_at desc, a.id desc limit ${limit}`;
   return rows.map(approvalOf);
-}
-
-async function sweepAll(sql: Sql, due: readonly DueRule[]): Promise<readonly Transition[]> {
-  const transitions: Transition[] = [];
-  for (const { id, from } of await sweepRows(sql, due)) {
-    const row = await readOne(sql, id);
-    if (row !== null) transitions.push({ from, approval: approvalOf(row) });
-  }
-  return transitions;
 }
 
 /** Approvals in the database. Its clock decides; a change of state is one conditional statement or one locked transaction. */
@@ -156,9 +171,18 @@ export function createApprovalStore(
         const row = await readOne(sql, id);
         return row === null ? null : approvalOf(row);
       }),
+    pending: (ids) =>
+      raw(async (sql) => {
+        const rows = await sql<{ id: string }[]>`
+          select id from approvals
+          where state = 'PENDING' and id in (
+            select jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))`;
+        return rows.map((row) => row.id);
+      }),
     list: (filter) => raw((sql) => listRows(sql, filter)),
     vote: (id, vote, spendWithinSeconds, judge) =>
-      raw((sql) => sql.begin((tx) => voteLocked(tx, id, vote, spendWithinSeconds, judge))),
+      raw((sql) => sql.begin((tx) => actLocked(tx, id, judge, { vote, spendWithinSeconds }))),
+    withdraw: (id, judge) => raw((sql) => sql.begin((tx) => actLocked(tx, id, judge, null))),
     claim: (id, requestId, leaseSeconds) =>
       raw(async (sql) => {
         const claimed = await sql<{ fence: string }[]>`
@@ -179,46 +203,59 @@ export function createApprovalStore(
     finish: (id, fence, to, outcome) =>
       raw(async (sql) => {
         const finished = await sql`
-          update approvals set state = ${to}, version = version + 1, outcome = ${outcome},
+          update approvals set state = ${to}, version = version + 1, outcome = ${storable(outcome)},
             ended_at = clock_timestamp(), lease_until = null
           where id = ${id} and fence = ${fence} and state = 'EXECUTING' returning id`;
         const row = finished.length === 0 ? null : await readOne(sql, id);
         return row === null ? null : approvalOf(row);
       }),
-    sweep: (due) => raw((sql) => sweepAll(sql, due)),
+    sweep: (due) => raw((sql) => endDue(sql, due)),
     notify: (id) => store.notify(channel, id),
     onNotify: (listener) => store.onNotify(channel, listener),
   };
 }
 
-type Vote = Parameters<ApprovalStore['vote']>[1];
+type Ballot = {
+  readonly vote: Parameters<ApprovalStore['vote']>[1];
+  readonly spendWithinSeconds: number;
+};
 
-async function voteLocked<Refused>(
+/** One locked transaction: what somebody does is judged on the row as it stands, and committed with its effect. */
+async function actLocked<Refused>(
   tx: TransactionSql,
   id: string,
-  vote: Vote,
-  spendWithinSeconds: number,
   judge: (approval: Approval, due: boolean) => VoteEffect<Refused>,
-) {
+  ballot: Ballot | null,
+): Promise<ActEnd<Refused> | null> {
   const [locked] = await tx<{ due: boolean }[]>`
-    select decide_by <= clock_timestamp() as due from approvals where id = ${id} for update`;
+    select coalesce(
+      case state when 'PENDING' then decide_by when 'APPROVED' then spend_by end <= clock_timestamp(),
+      false) as due
+    from approvals where id = ${id} for update`;
   const row = locked === undefined ? null : await readOne(tx, id);
   if (row === null || locked === undefined) return null;
   const effect = judge(approvalOf(row), locked.due);
   if (effect.kind === 'refused') return effect;
+  if (ballot !== null) await insertVote(tx, id, ballot.vote);
+  const { to } = effect;
+  const opens = to === 'PENDING' || to === 'APPROVED';
+  const spendBy =
+    to === 'APPROVED' && ballot !== null
+      ? tx`clock_timestamp() + ${seconds(tx, ballot.spendWithinSeconds)}`
+      : tx`spend_by`;
+  await tx`
+    update approvals set state = ${to}, version = version + 1, outcome = ${storable(effect.outcome)},
+      spend_by = ${spendBy}, ended_at = ${opens ? tx`ended_at` : tx`clock_timestamp()`}
+    where id = ${id}`;
+  const after = await readOne(tx, id);
+  return after === null ? null : { kind: 'counted', from: row.state, approval: approvalOf(after) };
+}
+
+async function insertVote(tx: TransactionSql, id: string, vote: Ballot['vote']): Promise<void> {
   const { issuer, subject, username } = vote.by;
   await tx`
     insert into votes (approval_id, issuer, subject, username, vote, reason)
-    values (${id}, ${issuer}, ${subject}, ${username}, ${vote.vote}, ${vote.reason})`;
-  const { to } = effect;
-  await tx`
-    update approvals set state = ${to}, version = version + 1, outcome = ${effect.outcome},
-      spend_by = ${to === 'APPROVED' ? tx`clock_timestamp() + ${seconds(tx, spendWithinSeconds)}` : tx`spend_by`},
-      ended_at = ${to === 'DENIED' ? tx`clock_timestamp()` : tx`ended_at`}
-    where id = ${id}`;
-  const after = await readOne(tx, id);
-  if (after === null) return null;
-  return { kind: 'counted' as const, from: row.state, approval: approvalOf(after) };
+    values (${id}, ${issuer}, ${subject}, ${storable(username)}, ${vote.vote}, ${storable(vote.reason)})`;
 }
 
 type Whose = {
@@ -228,24 +265,25 @@ type Whose = {
   readonly digest: string;
 };
 
-/** Ends what is due, all of it or that of one request; tells what was in which state before. */
-async function sweepRows(
+/** Ends what is due by the clock, all of it or that of one request, each row by exactly one caller. */
+async function endDue(
   sql: Runner,
   due: readonly DueRule[],
   whose?: Whose,
-): Promise<readonly { readonly id: string; readonly from: ApprovalState }[]> {
+): Promise<readonly Transition[]> {
   const mine =
     whose === undefined
       ? sql`true`
-      : sql`cluster = ${whose.cluster} and requester_issuer = ${whose.issuer}
-          and requester_subject = ${whose.subject} and digest = ${whose.digest}`;
-  const changed: { id: string; from: ApprovalState }[] = [];
+      : sql`a.cluster = ${whose.cluster} and a.requester_issuer = ${whose.issuer}
+          and a.requester_subject = ${whose.subject} and a.digest = ${whose.digest}`;
+  const transitions: Transition[] = [];
   for (const { from, to, clock, outcome } of due) {
-    const rows = await sql<{ id: string }[]>`
-      update approvals set state = ${to}, version = version + 1, outcome = ${outcome}, ended_at = clock_timestamp(),
-        lease_until = null
-      where state = ${from} and ${sql(clock)} <= clock_timestamp() and ${mine} returning id`;
-    changed.push(...rows.map(({ id }) => ({ id, from })));
+    const rows = await sql<Row[]>`
+      update approvals a set state = ${to}, version = version + 1, outcome = ${outcome},
+        ended_at = clock_timestamp(), lease_until = null
+      where a.state = ${from} and a.${sql(clock)} <= clock_timestamp() and ${mine}
+      returning ${columns(sql)}`;
+    transitions.push(...rows.map((row) => ({ from, approval: approvalOf(row) })));
   }
-  return changed;
+  return transitions;
 }

@@ -4,45 +4,19 @@ import { err, ok } from '../../src/base/result.ts';
 import { afterImageDigest } from '../../src/hold/after-image.ts';
 import type { DriftGuard } from '../../src/hold/approval.ts';
 import { executeGuarded, type Execution } from '../../src/hold/execute.ts';
-import { openGuard, type GuardedRequest, type GuardReader } from '../../src/hold/guard.ts';
-import { readBody } from '../../src/kube/bodies.ts';
-import { requestAttributes } from '../../src/kube/attributes.ts';
-import { requestInfo } from '../../src/kube/request-info.ts';
+import type { GuardedRequest, GuardReader } from '../../src/hold/guard.ts';
 import type { JsonObject } from '../../src/kube/request.ts';
-import { parseTarget } from '../../src/kube/target.ts';
 import { scriptedAnswer, type Scripted } from '../support/flow-world.ts';
+import {
+  aggregated,
+  apply,
+  deployment as object,
+  eviction,
+  guardedRequest as request,
+  merge,
+} from '../support/guarded-requests.ts';
 
-const PATH = '/apis/apps/v1/namespaces/shop/deployments/web';
-
-const object = (resourceVersion: string, replicas = 2, uid = 'u-1'): JsonObject => ({
-  kind: 'Deployment',
-  apiVersion: 'apps/v1',
-  metadata: { name: 'web', uid, resourceVersion },
-  spec: { replicas },
-});
-
-function request(method: string, body = '', contentType = 'application/json'): GuardedRequest {
-  const target = parseTarget(PATH);
-  const info = target.ok ? requestInfo(method, target.value) : target;
-  if (!target.ok || !info.ok) throw new Error('target');
-  const attributes = requestAttributes(method, target.value, info.value);
-  if (!attributes.ok) throw new Error('attributes');
-  const read = readBody({
-    attributes: attributes.value,
-    method,
-    contentType,
-    contentEncoding: '',
-    bytes: Buffer.from(body),
-  });
-  if (!read.ok) throw new Error(read.error.message);
-  return {
-    attributes: attributes.value,
-    body: read.value,
-    deleteOptions: method === 'DELETE' ? {} : null,
-  };
-}
-
-const merge = request('PATCH', '{"spec":{"replicas":3}}', 'application/merge-patch+json');
+const BEFORE = afterImageDigest(object('0'), false);
 const AFTER = afterImageDigest(object('0', 3), false);
 const changed: DriftGuard = { kind: 'after-image', uid: 'u-1', afterImage: AFTER };
 
@@ -50,8 +24,12 @@ type Script = {
   readonly guard: DriftGuard;
   readonly request: GuardedRequest;
   /** The live object at each read; the last one repeats. Null: it is gone. */
-  readonly live: readonly (JsonObject | null)[];
+  readonly live: readonly (JsonObject | 'unreadable' | null)[];
   readonly after?: JsonObject;
+  /** The dry run's answer where the cluster refuses it. */
+  readonly refused?: { readonly status: number; readonly message: string };
+  /** The dry run that must not be made. */
+  readonly noDryRun?: true;
   /** The cluster's answers, or how sending fails. */
   readonly answers: readonly (Scripted | 'unreachable' | 'broken')[];
 };
@@ -63,14 +41,23 @@ async function execute(script: Script) {
     live: () => {
       const now = script.live[Math.min(reads, script.live.length - 1)] ?? null;
       reads += 1;
-      return Promise.resolve(
-        ok({ status: now === null ? 404 : 200, object: now, body: Buffer.alloc(0) }),
-      );
+      const read =
+        now === 'unreadable'
+          ? { status: 500, object: null }
+          : { status: now === null ? 404 : 200, object: now };
+      return Promise.resolve(ok({ ...read, body: Buffer.alloc(0) }));
     },
-    dryRun: () =>
-      Promise.resolve(
-        ok({ status: 200, object: script.after ?? object('0', 3), body: Buffer.alloc(0) }),
-      ),
+    dryRun: () => {
+      if (script.noDryRun === true) throw new Error('a dry run was made');
+      const { refused } = script;
+      const answer: JsonObject =
+        refused === undefined
+          ? (script.after ?? object('0', 3))
+          : { kind: 'Status', message: refused.message };
+      const body = Buffer.from(JSON.stringify(answer));
+      return Promise.resolve(ok({ status: refused?.status ?? 200, object: answer, body }));
+    },
+    crdExists: () => Promise.reject(new Error('not asked for at a release')),
   };
   const send: Execution['send'] = ({ body, guard, attempt }) => {
     const answer = script.answers[sent.length] ?? 'broken';
@@ -221,6 +208,127 @@ describe('an approved change runs only as it was approved', () => {
       sent: 1,
     },
     {
+      name: 'the object cannot be read',
+      script: { guard: changed, request: merge, live: ['unreadable'], answers: [] },
+      end: 'broken, not sent',
+      sent: 0,
+    },
+    {
+      name: "a field manager's conflict that the dry run meets first",
+      script: {
+        guard: changed,
+        request: apply,
+        live: [object('5')],
+        refused: { status: 409, message: 'Apply failed with 1 conflict' },
+        answers: [],
+      },
+      end: 'answer 409',
+      sent: 0,
+    },
+    {
+      name: 'a dry run that fails for no reason of its own',
+      script: {
+        guard: changed,
+        request: merge,
+        live: [object('5')],
+        refused: { status: 500, message: 'etcd' },
+        answers: [],
+      },
+      end: 'broken, not sent',
+      sent: 0,
+    },
+    {
+      name: 'a failed test that nobody else caused',
+      script: {
+        guard: changed,
+        request: merge,
+        live: [object('5')],
+        answers: [{ status: 422, body: { kind: 'Status', reason: 'Invalid' } }],
+      },
+      end: 'answer 422',
+      sent: 1,
+    },
+    {
+      name: 'an eviction',
+      script: {
+        guard: { kind: 'object', uid: 'u-1' },
+        request: eviction(),
+        live: [object('5')],
+        answers: [{ status: 201 }],
+      },
+      end: 'answer 201',
+      sent: 1,
+    },
+    {
+      name: 'an eviction of the pod that took the name',
+      script: {
+        guard: { kind: 'object', uid: 'u-1' },
+        request: eviction(),
+        live: [object('5', 2, 'u-2')],
+        answers: [],
+      },
+      end: 'stale',
+      sent: 0,
+    },
+    {
+      name: "an eviction with another uid of the caller's",
+      script: {
+        guard: { kind: 'object', uid: 'u-1' },
+        request: eviction('{"preconditions":{"uid":"u-9"}}'),
+        live: [object('5')],
+        answers: [],
+      },
+      end: 'stale',
+      sent: 0,
+    },
+    {
+      name: 'an apply that creates',
+      script: {
+        guard: { kind: 'absent', uid: '' },
+        request: apply,
+        live: [null],
+        noDryRun: true,
+        answers: [{ status: 201 }],
+      },
+      end: 'answer 201',
+      sent: 1,
+    },
+    {
+      name: 'an apply that was to create, and finds an object',
+      script: {
+        guard: { kind: 'absent', uid: '' },
+        request: apply,
+        live: [object('5')],
+        answers: [],
+      },
+      end: 'stale',
+      sent: 0,
+    },
+    {
+      name: 'an update where no dry run can be made, of an object that stayed',
+      script: {
+        guard: { kind: 'after-image', uid: 'u-1', afterImage: `live-${BEFORE}` },
+        request: aggregated,
+        live: [object('5'), object('6')],
+        noDryRun: true,
+        answers: [{ status: 200 }],
+      },
+      end: 'answer 200',
+      sent: 1,
+    },
+    {
+      name: 'an update where no dry run can be made, of an object that changed',
+      script: {
+        guard: { kind: 'after-image', uid: 'u-1', afterImage: `live-${BEFORE}` },
+        request: aggregated,
+        live: [object('5', 7)],
+        noDryRun: true,
+        answers: [],
+      },
+      end: 'stale',
+      sent: 0,
+    },
+    {
       name: 'what has no guard',
       script: { guard: { kind: 'none' }, request: merge, live: [], answers: [conflict] },
       end: 'answer 409',
@@ -282,6 +390,53 @@ describe('the guard stands in what is sent', () => {
     expect(sent[0]?.guard).toContain('resourceVersion=5');
   });
 
+  test('an eviction keeps its own options', async () => {
+    const { sent } = await execute({
+      guard: { kind: 'object', uid: 'u-1' },
+      request: eviction('{"gracePeriodSeconds":5,"preconditions":{"resourceVersion":"5"}}'),
+      live: [object('5')],
+      answers: [{ status: 201 }],
+    });
+    expect(sent[0]).toMatchObject({
+      guard: 'uid=u-1',
+      body: {
+        kind: 'Eviction',
+        deleteOptions: {
+          gracePeriodSeconds: 5,
+          preconditions: { resourceVersion: '5', uid: 'u-1' },
+        },
+      },
+    });
+  });
+
+  test("a client's own resourceVersion stands as it was sent", async () => {
+    const { sent } = await execute({
+      guard: changed,
+      request: request(
+        'PUT',
+        '{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"web","resourceVersion":"1"}}',
+      ),
+      live: [object('5')],
+      answers: [{ status: 200 }],
+    });
+    expect(sent[0]).toMatchObject({
+      guard: "the client's resourceVersion",
+      body: { metadata: { resourceVersion: '1' } },
+    });
+  });
+
+  test("a refused dry run is handed on in the cluster's own words", async () => {
+    const { end } = await execute({
+      guard: changed,
+      request: apply,
+      live: [object('5')],
+      refused: { status: 409, message: 'conflict with "helm"' },
+      answers: [],
+    });
+    const body = end.kind === 'answer' ? end.answer.body.toString() : '';
+    expect(JSON.parse(body)).toEqual({ kind: 'Status', message: 'conflict with "helm"' });
+  });
+
   test('a delete', async () => {
     const { sent } = await execute({
       guard: { kind: 'delete', uid: 'u-1' },
@@ -290,53 +445,5 @@ describe('the guard stands in what is sent', () => {
       answers: [{ status: 200 }],
     });
     expect(sent[0]).toMatchObject({ body: { preconditions: { uid: 'u-1' } }, guard: 'uid=u-1' });
-  });
-});
-
-describe('what an approval is about is fixed when it opens', () => {
-  const reader = (live: JsonObject | null, dryRunStatus = 200): GuardReader => ({
-    live: () =>
-      Promise.resolve(
-        ok({ status: live === null ? 404 : 200, object: live, body: Buffer.alloc(0) }),
-      ),
-    dryRun: () =>
-      Promise.resolve(ok({ status: dryRunStatus, object: object('0', 3), body: Buffer.alloc(0) })),
-  });
-  test.each<{
-    name: string;
-    request: GuardedRequest;
-    live: JsonObject | null;
-    dryRun?: number;
-    guard: unknown;
-  }>([
-    {
-      name: 'a delete',
-      request: request('DELETE'),
-      live: object('5'),
-      guard: { kind: 'delete', uid: 'u-1' },
-    },
-    { name: 'a patch', request: merge, live: object('5'), guard: changed },
-    {
-      name: 'a delete of nothing',
-      request: request('DELETE'),
-      live: null,
-      guard: 'HOLDGATE_HOLD_TARGET_MISSING',
-    },
-    {
-      name: 'a patch that the cluster refuses',
-      request: merge,
-      live: object('5'),
-      dryRun: 422,
-      guard: 'HOLDGATE_HOLD_TARGET_MISSING',
-    },
-    {
-      name: 'an apply that creates',
-      request: request('PATCH', '{}', 'application/apply-patch+yaml'),
-      live: null,
-      guard: { kind: 'none' },
-    },
-  ])('$name', async ({ request: guarded, live, dryRun, guard }) => {
-    const made = await openGuard(guarded, reader(live, dryRun));
-    expect(made.ok ? made.value : made.error.code).toEqual(guard);
   });
 });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { afterImageDigest } from '../../src/hold/after-image.ts';
 import { approvalStates, type Approval } from '../../src/hold/approval.ts';
-import { judgeVote } from '../../src/hold/approvals.ts';
+import { judgeVote } from '../../src/hold/judge.ts';
 import { requestDigest, type DigestParts } from '../../src/hold/digest.ts';
 import { heldRefusal } from '../../src/hold/messages.ts';
 import { approvalEvents, nextState, type ApprovalEvent } from '../../src/hold/state-machine.ts';
@@ -269,14 +269,34 @@ describe('a held call is told the approval, who decides, and what to do', () => 
     { state: 'DENIED', code: 'HOLDGATE_HOLD_DENIED', says: 'ben denied it: not today' },
     { state: 'EXPIRED', code: 'HOLDGATE_HOLD_EXPIRED', says: 'run the same command again' },
     { state: 'STALE', code: 'HOLDGATE_HOLD_STALE', says: 'run the same command again' },
-    { state: 'UNKNOWN', code: 'HOLDGATE_HOLD_SPENT', says: 'run the same command again' },
+    { state: 'UNKNOWN', code: 'HOLDGATE_HOLD_SPENT', says: 'read the object before you run' },
     { state: 'EXECUTED', code: 'HOLDGATE_HOLD_SPENT', says: 'run the same command again' },
+    { state: 'FAILED', code: 'HOLDGATE_HOLD_SPENT', says: 'run the same command again' },
+    {
+      state: 'APPROVED',
+      code: 'HOLDGATE_HOLD_SPENT',
+      says: 'not used by 2026-11-20T12:45:00.000Z',
+    },
+    { state: 'LAPSED', code: 'HOLDGATE_HOLD_SPENT', says: 'not used by 2026-11-20T12:45:00.000Z' },
+    { state: 'EXECUTING', code: 'HOLDGATE_HOLD_SPENT', says: 'wait for the end' },
+    { state: 'CANCELLED', code: 'HOLDGATE_HOLD_SPENT', says: 'by anna' },
+    { state: 'REVOKED', code: 'HOLDGATE_HOLD_SPENT', says: 'by anna' },
   ])('$state', ({ state, code, says }) => {
     const votes = [{ by: person('ben'), vote: 'deny' as const, reason: 'not today', at: '' }];
-    const refused = heldRefusal(approvalOf({ state, votes }), 'ended');
+    const spendBy = '2026-11-20T12:45:00.000Z';
+    const outcome = state === 'FAILED' || state === 'UNKNOWN' ? 'dial tcp 10.0.0.1' : 'by anna';
+    const refused = heldRefusal(approvalOf({ state, votes, spendBy, outcome }), 'ended');
+    expect(refused.message).not.toContain('10.0.0.1');
     expect(refused).toMatchObject({ code, approvalId: 'approval-1' });
     expect(refused.message).toContain('approval-1');
     expect(refused.message).toContain(says);
+  });
+
+  test('who may still decide, and until when, is named', () => {
+    const { message } = heldRefusal(approvalOf(), 'ended');
+    expect(message).toContain('1 of oncall (protected/delete: because)');
+    expect(message).toContain('until 2026-11-20T12:30:00.000Z');
+    expect(heldRefusal(approvalOf({ state: 'EXPIRED' }), 'ended').message).toContain('oncall');
   });
 
   test('what cannot wait is told so at once', () => {

@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { createApprovals } from '../../src/hold/approvals.ts';
 import { dueRules } from '../../src/hold/state-machine.ts';
-import { silentLog } from '../../src/base/log.ts';
-import { randomIds } from '../../src/base/ids.ts';
-import type { RecordEntry } from '../../src/record/index.ts';
 import { createApprovalStore, type Store } from '../../src/store/index.ts';
+import { approvalDoorSuite } from './approval-door-suite.ts';
 import { holdRequest, person } from './hold-fixtures.ts';
 
-const limits = { decideWithinSeconds: 600, openMax: 3, due: dueRules };
+const limits = {
+  decideWithinSeconds: 600,
+  openMax: 1000,
+  due: dueRules,
+};
+const few = { ...limits, openMax: 3 };
 const toApproved = () => ({
   kind: 'counted' as const,
   to: 'APPROVED' as const,
@@ -16,22 +18,20 @@ const toApproved = () => ({
 const approve = (who: string) => ({ by: person(who), vote: 'approve' as const, reason: '' });
 
 /** The guarantees of approvals on a real database: the same on the embedded one and on PostgreSQL. */
-export function approvalStoreSuite(name: string, open: () => Store): void {
-  const approvals = () => createApprovalStore(open());
+export function approvalStoreSuite(name: string, store: () => Store): void {
+  const approvals = () => createApprovalStore(store());
   /** Moves a clock of a row into the past: the tests wait for nobody. */
   const over = (id: string, column: 'decide_by' | 'spend_by' | 'lease_until') =>
-    open().general.raw(
+    store().general.raw(
       (sql) =>
         sql`update approvals set ${sql(column)} = now() - interval '1 second' where id = ${id}`,
     );
+  const open = async (id: string, request: ReturnType<typeof holdRequest>, more = limits) =>
+    (await approvals().open(id, request, more)).opened;
   let next = 0;
-  const opened = async (subject = 'agent-1') => {
+  const opened = async () => {
     next += 1;
-    const made = await approvals().open(
-      `${name}-${next}`,
-      holdRequest(`sha256:${name}-${next}`, subject),
-      { ...limits, openMax: 1000 },
-    );
+    const made = await open(`${name}-${next}`, holdRequest(`sha256:${name}-${next}`));
     if (made === null) throw new Error('not opened');
     return made.approval;
   };
@@ -43,18 +43,9 @@ export function approvalStoreSuite(name: string, open: () => Store): void {
 
   describe(`approvals on ${name}`, () => {
     test('an identical request joins the open approval, another one does not', async () => {
-      const one = await approvals().open('join-1', holdRequest('sha256:join'), {
-        ...limits,
-        openMax: 1000,
-      });
-      const again = await approvals().open('join-2', holdRequest('sha256:join'), {
-        ...limits,
-        openMax: 1000,
-      });
-      const other = await approvals().open('join-3', holdRequest('sha256:join', 'agent-2'), {
-        ...limits,
-        openMax: 1000,
-      });
+      const one = await open('join-1', holdRequest('sha256:join'));
+      const again = await open('join-2', holdRequest('sha256:join'));
+      const other = await open('join-3', holdRequest('sha256:join', 'agent-2'));
       expect([one, again, other].map((made) => [made?.approval.id, made?.joined])).toEqual([
         ['join-1', false],
         ['join-1', true],
@@ -64,28 +55,79 @@ export function approvalStoreSuite(name: string, open: () => Store): void {
 
     test('identical requests at the same moment open one approval', async () => {
       const all = await Promise.all(
-        Array.from({ length: 10 }, (_, index) =>
-          approvals().open(`race-${index}`, holdRequest('sha256:race'), {
-            ...limits,
-            openMax: 1000,
-          }),
-        ),
+        Array.from({ length: 10 }, (_, index) => open(`race-${index}`, holdRequest('sha256:race'))),
       );
       expect(new Set(all.map((made) => made?.approval.id)).size).toBe(1);
       expect(all.filter((made) => made?.joined === false)).toHaveLength(1);
     });
 
+    test('an open approval that no longer fits becomes STALE, and a new one opens', async () => {
+      const request = holdRequest('sha256:fits');
+      await open('fits-1', request);
+      await approvals().vote('fits-1', approve('anna'), 900, toApproved);
+      const { opened: made, ended } = await approvals().open('fits-2', request, {
+        ...limits,
+        misfit: () => 'it does not fit',
+      });
+      expect(made).toMatchObject({ approval: { id: 'fits-2', state: 'PENDING' }, joined: false });
+      expect(ended).toMatchObject([
+        {
+          from: 'APPROVED',
+          approval: { id: 'fits-1', state: 'STALE', outcome: 'it does not fit' },
+        },
+      ]);
+      expect(await approvals().claim('fits-1', 'request', 60)).toBeNull();
+    });
+
+    test('a request whose approval is over by the clock opens a new one, and the end is told', async () => {
+      const request = holdRequest('sha256:over');
+      await open('over-1', request);
+      await over('over-1', 'decide_by');
+      const { opened: made, ended } = await approvals().open('over-2', request, limits);
+      expect(made?.approval.id).toBe('over-2');
+      expect(ended).toMatchObject([
+        { from: 'PENDING', approval: { id: 'over-1', state: 'EXPIRED' } },
+      ]);
+    });
+
     test('a requester with too many open approvals opens no more', async () => {
-      for (let index = 0; index < limits.openMax; index += 1) {
-        await approvals().open(
-          `flood-${index}`,
-          holdRequest(`sha256:flood-${index}`, 'flooder'),
-          limits,
-        );
+      const request = (index: number) => holdRequest(`sha256:flood-${index}`, 'flooder');
+      for (let index = 0; index < few.openMax; index += 1) {
+        expect(await open(`flood-${index}`, request(index), few)).not.toBeNull();
       }
-      expect(
-        await approvals().open('flood-x', holdRequest('sha256:flood-x', 'flooder'), limits),
-      ).toBeNull();
+      expect(await open('flood-x', request(few.openMax), few)).toBeNull();
+      expect(await open('flood-y', request(0), few)).toMatchObject({ joined: true });
+    });
+
+    test('identical requests that find a misfit at the same moment open one new approval', async () => {
+      const request = holdRequest('sha256:misfits');
+      await open('misfits-old', request);
+      const all = await Promise.all(
+        Array.from({ length: 10 }, (_, index) =>
+          approvals().open(`misfits-${index}`, request, {
+            ...limits,
+            misfit: (one) => (one.id === 'misfits-old' ? 'old' : null),
+          }),
+        ),
+      );
+      expect(new Set(all.map((made) => made.opened?.approval.id)).size).toBe(1);
+      expect(all.flatMap((made) => made.ended)).toHaveLength(1);
+    });
+
+    test('characters that the database cannot hold make no approval and no vote fail', async () => {
+      const request = holdRequest('sha256:nul');
+      const odd = 'a\0b\ud800c';
+      const made = await open('nul-1', { ...request, summary: { ...request.summary, name: odd } });
+      expect(made?.approval.summary.name).toBe('a\ufffdb\ufffdc');
+      await approvals().vote('nul-1', { ...approve('anna'), reason: odd }, 900, toApproved);
+      expect((await approvals().read('nul-1'))?.votes).toMatchObject([
+        { reason: 'a\ufffdb\ufffdc' },
+      ]);
+    });
+
+    test('of many, those that are pending are told', async () => {
+      const [one, two] = [await opened(), await approved()];
+      expect(await approvals().pending([one.id, two, 'nobody'])).toEqual([one.id]);
     });
 
     test('of a hundred votes at once by one person exactly one counts', async () => {
@@ -135,6 +177,29 @@ export function approvalStoreSuite(name: string, open: () => Store): void {
       });
     });
 
+    test('a vote and the end of its time at once: the clock wins', async () => {
+      const { id } = await opened();
+      await over(id, 'decide_by');
+      const judge = (row: { readonly state: string }, due: boolean) =>
+        due || row.state !== 'PENDING'
+          ? { kind: 'refused' as const, refusal: 'late' }
+          : toApproved();
+      const votes = Array.from({ length: 10 }, (_, index) =>
+        approvals().vote(id, approve(`person-${index}`), 900, judge),
+      );
+      const [, ...ends] = await Promise.all([approvals().sweep(dueRules), ...votes]);
+      expect(ends.every((end) => end?.kind === 'refused')).toBe(true);
+      await approvals().sweep(dueRules);
+      expect((await approvals().read(id))?.state).toBe('EXPIRED');
+    });
+
+    test('of two sweepers exactly one ends an approval', async () => {
+      const { id } = await opened();
+      await over(id, 'decide_by');
+      const both = await Promise.all([approvals().sweep(dueRules), approvals().sweep(dueRules)]);
+      expect(both.flat().filter((one) => one.approval.id === id)).toHaveLength(1);
+    });
+
     test('an execution whose holder went away is UNKNOWN, and its late holder ends nothing', async () => {
       const id = await approved();
       const claim = await approvals().claim(id, 'request', 60);
@@ -159,7 +224,7 @@ export function approvalStoreSuite(name: string, open: () => Store): void {
     });
 
     test('transactions and queries that crowd the connections all end, each with its own answer', async () => {
-      const { general } = open();
+      const { general } = store();
       const all = await Promise.all(
         Array.from({ length: 200 }, (_, index) =>
           general.raw<readonly { readonly n: number }[]>((sql) =>
@@ -181,103 +246,5 @@ export function approvalStoreSuite(name: string, open: () => Store): void {
     });
   });
 
-  doorSuite(name, open);
-}
-
-/** The door on a real store: waiting, recording, and what happens where recording fails. */
-function doorSuite(name: string, open: () => Store): void {
-  const world = () => {
-    const records: RecordEntry[] = [];
-    const broken = { recorder: false };
-    const door = createApprovals({
-      store: createApprovalStore(open()),
-      groups: new Map([['oncall', [person('anna')]]]),
-      clocks: { decideWithinSeconds: 600, spendWithinSeconds: 600, leaseSeconds: 60 },
-      recorder: {
-        append: (entry) => {
-          if (broken.recorder) return Promise.reject(new Error('down'));
-          records.push(entry);
-          return Promise.resolve();
-        },
-      },
-      ids: randomIds,
-      log: silentLog,
-      pollMs: 50,
-    });
-    return { records, broken, door };
-  };
-  const waiting = (
-    gone = new AbortController().signal,
-    draining = new AbortController().signal,
-  ) => ({ waitMs: 10_000, gone, draining });
-  const ballot = {
-    by: { ...person('anna'), actor: [] },
-    vote: 'approve' as const,
-    reason: 'fine',
-    version: null,
-  };
-  let next = 0;
-  const openOne = async (door: ReturnType<typeof createApprovals>) => {
-    next += 1;
-    const made = await door.open(holdRequest(`sha256:door-${name}-${next}`));
-    if (!made.ok) throw new Error(made.error.message);
-    return made.value.id;
-  };
-
-  describe(`held calls on ${name}`, () => {
-    test('a waiting call learns of the vote, claims once, and every change is on record', async () => {
-      const { door, records } = world();
-      const id = await openOne(door);
-      const end = door.wait(id, waiting());
-      await door.vote(id, ballot);
-      expect(await end).toMatchObject({ kind: 'decided', approval: { state: 'APPROVED' } });
-      const claim = await door.claim(id, 'request-1');
-      const second = await door.claim(id, 'request-2');
-      expect([claim.ok, second.ok ? '' : second.error.code]).toEqual([true, 'HOLDGATE_HOLD_SPENT']);
-      if (claim.ok) await door.finish(claim.value, 'EXECUTED', 'the cluster answered 200');
-      expect(
-        records.map((entry) => (entry.kind === 'hold' ? `${entry.from}>${entry.to}` : '')),
-      ).toEqual(['>PENDING', 'PENDING>APPROVED', 'APPROVED>EXECUTING', 'EXECUTING>EXECUTED']);
-      await door.close();
-    });
-
-    test('a claim that cannot be recorded is not a right to execute', async () => {
-      const { door, broken } = world();
-      const id = await openOne(door);
-      await door.vote(id, ballot);
-      broken.recorder = true;
-      await expect(door.claim(id, 'request-1')).rejects.toThrow('down');
-      expect((await door.show(id))?.state).toBe('FAILED');
-      await door.close();
-    });
-
-    test.each(['gone', 'draining'] as const)(
-      'a call whose connection is %s stops waiting, and the approval stays pending',
-      async (which) => {
-        const { door } = world();
-        const id = await openOne(door);
-        const abort = new AbortController();
-        const end =
-          which === 'gone'
-            ? door.wait(id, waiting(abort.signal))
-            : door.wait(id, waiting(undefined, abort.signal));
-        abort.abort();
-        expect(await end).toMatchObject({
-          kind: which === 'gone' ? 'client-gone' : 'draining',
-          approval: { state: 'PENDING' },
-        });
-        await door.close();
-      },
-    );
-
-    test('the window closes on a call, not on its approval', async () => {
-      const { door } = world();
-      const id = await openOne(door);
-      expect(await door.wait(id, { ...waiting(), waitMs: 0 })).toMatchObject({
-        kind: 'window-over',
-        approval: { state: 'PENDING' },
-      });
-      await door.close();
-    });
-  });
+  approvalDoorSuite(name, store);
 }
