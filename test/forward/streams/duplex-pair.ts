@@ -30,7 +30,7 @@ class PairEnd extends Duplex {
       process.nextTick(() => peer.destroy(new Error('the other end was broken off')));
     }
     this.#unblock?.();
-    peer?.#unblock?.();
+    if (peer !== null) peer.#unblock?.();
     done(cause);
   }
 }

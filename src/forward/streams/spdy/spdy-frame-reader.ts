@@ -107,7 +107,7 @@ export class SpdyFrameReader {
 
   #readControl(open: Open & { kind: 'control' }): SpdyFrame | null {
     const part = this.#take(open.length - open.filled);
-    if (part.length < open.length) {
+    if (open.gathered !== null || part.length < open.length) {
       open.gathered ??= Buffer.allocUnsafe(open.length);
       part.copy(open.gathered, open.filled);
       open.filled += part.length;
