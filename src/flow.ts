@@ -3,11 +3,14 @@ import { errorText } from './base/log.ts';
 import { Call } from './flow/call.ts';
 import { denialOf } from './flow/denial.ts';
 import { examine } from './flow/examine.ts';
-import { forward, upgradeRefusal } from './flow/forward.ts';
+import { forward } from './flow/forward.ts';
 import { ownCalls } from './flow/own-calls.ts';
 import type { FlowPorts } from './flow/ports.ts';
 import { readRequest } from './flow/read-request.ts';
 import { release } from './flow/release.ts';
+import { stream } from './flow/stream.ts';
+import { streamRequest } from './flow/stream-request.ts';
+import { StreamTries, tryKey } from './flow/stream-tries.ts';
 import type { Handler } from './listen/index.ts';
 import { maskPlan } from './mask/index.ts';
 
@@ -16,17 +19,18 @@ import { maskPlan } from './mask/index.ts';
  * anything leaves, closed on every exit. Every failure ends in a refusal that is recorded; none forwards.
  */
 export function createFlow(ports: FlowPorts): Handler {
+  const tries = new StreamTries();
   return async (exchange) => {
     const call = new Call(exchange, ports);
     try {
-      await serve(call, ports);
+      await serve(call, tries, ports);
     } catch (cause) {
       await brokenOff(call, ports, cause);
     }
   };
 }
 
-async function serve(call: Call, ports: FlowPorts): Promise<void> {
+async function serve(call: Call, tries: StreamTries, ports: FlowPorts): Promise<void> {
   const { exchange } = call;
   if (exchange.problem !== null) return call.refuse(exchange.problem);
   if (exchange.draining.aborted) return call.refuse(DRAINING);
@@ -43,6 +47,15 @@ async function serve(call: Call, ports: FlowPorts): Promise<void> {
   const request = read.value;
   call.stage('read');
 
+  const streamed = streamRequest(call, request.attributes);
+  const key = tryKey(call, identity, request);
+  if (streamed.ok && streamed.value?.offer.transport === 'spdy') {
+    const told = tries.takeRefused(key);
+    if (told !== null) return call.refuseAlike(told);
+  } else if (streamed.ok && streamed.value !== null) {
+    call.onRefused((told) => tries.keep(key, { kind: 'refused', told }));
+  }
+
   const own = ownCalls(request, identity, call.requestId, ports);
   const examined = await examine(call, request, identity, own, ports);
   if (!examined.ok) return call.refuse(examined.error);
@@ -52,13 +65,21 @@ async function serve(call: Call, ports: FlowPorts): Promise<void> {
   if (decision.verdict === 'deny') {
     return call.refuse(denialOf(decision, request.attributes, request.object.name));
   }
-  const upgrade = upgradeRefusal(call, request.attributes);
-  if (upgrade !== null) return call.refuse(upgrade);
+  if (!streamed.ok) return call.refuse(streamed.error);
   const plan = maskPlan(decision.mask, request.attributes);
   if (!plan.ok) return call.refuse(plan.error);
 
-  const passing = { call, request, identity, examined: examined.value, own, plan: plan.value };
-  return decision.verdict === 'hold' ? release(passing, ports) : forward(passing, ports);
+  const passing = {
+    call,
+    request,
+    identity,
+    examined: examined.value,
+    own,
+    plan: plan.value,
+    streamed: streamed.value,
+  };
+  if (decision.verdict === 'hold') return release(passing, { tries, key }, ports);
+  return streamed.value === null ? forward(passing, ports) : stream(passing, streamed.value, ports);
 }
 
 const DRAINING = refusal('HOLDGATE_LISTEN_DRAINING', 'the gateway is shutting down');

@@ -109,6 +109,7 @@ async function open(
     approvals,
     cluster: (name) => findCluster(clusters, config, name),
     holdWaitMs: config.holds.waitSeconds * 1000,
+    streamGraceMs: Math.max(0, config.drainSeconds - 2) * 1000,
     observe: (observation) => {
       metrics.observe(observation);
       logRequest(log, observation);

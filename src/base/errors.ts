@@ -87,8 +87,8 @@ export const errorRegistry = {
   HOLDGATE_LISTEN_UPGRADE_REFUSED: entry(
     403,
     'Forbidden',
-    'The request asks for a protocol upgrade that the gateway does not carry.',
-    'Exec, attach and port-forward are not carried by this version; use kubectl logs or get.',
+    'The request asks for a protocol upgrade where the gateway carries none.',
+    'Only exec, attach and port-forward of pods are upgraded; read watches and logs over plain HTTP.',
   ),
   HOLDGATE_LISTEN_DRAINING: entry(
     503,
@@ -365,6 +365,18 @@ export const errorRegistry = {
     'InternalError',
     'The cluster answered with a redirect, which is never followed.',
     "The operator checks the cluster's address.",
+  ),
+  HOLDGATE_FORWARD_STREAM_UNSUPPORTED: entry(
+    400,
+    'BadRequest',
+    'An exec, attach or port-forward asks for a stream protocol that the gateway does not carry, or its handshake is malformed.',
+    'Use a client of the last years: v5 or v4 channels over WebSocket or SPDY/3.1; for port-forward also the SPDY tunnel.',
+  ),
+  HOLDGATE_FORWARD_SESSION_ENDED: entry(
+    403,
+    'Forbidden',
+    'The gateway ended an exec, attach or port-forward session: its token expired, or the gateway stops.',
+    'Run the same command again, with a fresh token where it expired.',
   ),
   HOLDGATE_FORWARD_BROKEN: entry(
     502,

@@ -31,7 +31,11 @@ type Ended = Pick<OutcomeEntry, 'endedBy' | 'complete'> & {
   readonly upstreamStatus?: number;
   readonly bytesSent?: number;
   readonly refusal?: Refusal;
+  readonly session?: OutcomeEntry['session'];
 };
+
+/** A refusal, with all that was known when it was made. */
+export type Told = { readonly refused: Refusal; readonly facts: Readonly<Facts> };
 
 /**
  * The record that wraps a call: opened before anything is decided, closed on every exit. One `decision`, one
@@ -55,6 +59,7 @@ export class Call {
   };
   #decided = false;
   #closed = false;
+  #refused: (told: Told) => void = () => {};
 
   constructor(exchange: Exchange, ports: FlowPorts) {
     this.exchange = exchange;
@@ -66,6 +71,11 @@ export class Call {
   /** Adds what a stage found out. */
   know(facts: Partial<Facts>): void {
     Object.assign(this.#facts, facts);
+  }
+
+  /** Names who wants to know of a refusal that was the gateway's own decision. */
+  onRefused(listener: (told: Told) => void): void {
+    this.#refused = listener;
   }
 
   /** Notes when a stage was done. */
@@ -114,6 +124,7 @@ export class Call {
    */
   async refuse(refused: Refusal, ended: Partial<Ended> = {}): Promise<void> {
     let shown = refused;
+    if ((ended.endedBy ?? 'refusal') === 'refusal') this.#refused({ refused, facts: this.#facts });
     const verdict = this.#facts.decision?.verdict ?? 'deny';
     try {
       const decided = this.#decided
@@ -136,6 +147,13 @@ export class Call {
       shown = this.#unrecorded(refused);
     }
     this.#answer(shown);
+  }
+
+  /** Refuses a second try of a command as the first was refused, for the same reasons. */
+  refuseAlike({ refused, facts }: Told): Promise<void> {
+    const { decision, approvalId, digest } = facts;
+    this.know({ input: facts.input, decision, approvalId, digest });
+    return this.refuse(refused);
   }
 
   /** A refusal after execution keeps its own message: the caller must not read "nothing was forwarded". */
@@ -184,6 +202,7 @@ export class Call {
       durationMs: Math.round(durationMs * 1000) / 1000,
       complete: ended.complete,
       endedBy: ended.endedBy,
+      session: ended.session ?? null,
     });
   }
 

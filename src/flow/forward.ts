@@ -1,7 +1,6 @@
-import { refusal, type Refusal } from '../base/errors.ts';
+import type { Refusal } from '../base/errors.ts';
 import { ok, type Result } from '../base/result.ts';
 import { headerValue } from '../kube/header-value.ts';
-import type { RequestAttributes } from '../kube/request.ts';
 import { upstreamHeaders, type UpstreamAnswer } from '../forward/index.ts';
 import { maskableAccept, type MaskPlan } from '../mask/index.ts';
 import { maskedAnswer, streamAnswer } from './answer.ts';
@@ -53,19 +52,6 @@ export function outgoing(
         signal,
       }),
   });
-}
-
-/** Upgrades that this version does not carry: refused by what they ask for, however policy decides. */
-export function upgradeRefusal(call: Call, attributes: RequestAttributes): Refusal | null {
-  const streams = /^pods\/(?:exec|attach|portforward)$/.test(attributes.resource);
-  if (call.exchange.upgrade === null && !streams) return null;
-  const what = attributes.resource === '' ? attributes.path : attributes.resource;
-  return refusal(
-    'HOLDGATE_LISTEN_UPGRADE_REFUSED',
-    streams
-      ? `${what} needs a stream in both directions, which this version of the gateway does not carry`
-      : `an upgrade to "${call.exchange.upgrade ?? ''}" is not carried for ${attributes.verb} ${what}`,
-  );
 }
 
 const READS = new Set(['get', 'list', 'watch']);

@@ -5,6 +5,7 @@ import type { Call } from './call.ts';
 import type { Examined } from './examine.ts';
 import type { OwnCalls } from './own-calls.ts';
 import type { ReadRequest } from './read-request.ts';
+import type { StreamRequest } from './stream-request.ts';
 
 /** A call that policy did not deny, with all that was found out about it. */
 export type Passing = {
@@ -14,6 +15,8 @@ export type Passing = {
   readonly examined: Examined;
   readonly own: OwnCalls;
   readonly plan: MaskPlan | null;
+  /** Set where the request wants a session in both directions. */
+  readonly streamed: StreamRequest | null;
 };
 
 /** What the drift guard needs to know of the request. */

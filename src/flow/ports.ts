@@ -55,5 +55,7 @@ export type FlowPorts = {
   readonly cluster: (name: string | null) => Result<Cluster, Refusal>;
   /** How long a held call waits on its connection. Milliseconds. */
   readonly holdWaitMs: number;
+  /** How long open sessions may go on once the gateway drains. Milliseconds. */
+  readonly streamGraceMs: number;
   readonly observe: (observation: Observation) => void;
 };

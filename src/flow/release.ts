@@ -15,6 +15,8 @@ import { examine, type Examined } from './examine.ts';
 import { executeApproved } from './execute.ts';
 import { guardedRequest, type Passing } from './passing.ts';
 import type { FlowPorts } from './ports.ts';
+import { releaseStream } from './release-stream.ts';
+import type { StreamTries } from './stream-tries.ts';
 
 /** The client gives up at its own timeout; this much earlier it still reads our answer. Milliseconds. */
 const clientTimeoutMarginMs = 2000;
@@ -23,9 +25,22 @@ const clientTimeoutMarginMs = 2000;
  * A held call: an approval is opened or joined, the call waits on its connection, and once people agreed it is claimed,
  * decided again and executed exactly once. Whatever else happens, it does not pass.
  */
-export async function release(passing: Passing, ports: FlowPorts): Promise<void> {
-  const { call, request, examined, own } = passing;
+export async function release(
+  passing: Passing,
+  fallback: { readonly tries: StreamTries; readonly key: string | null },
+  ports: FlowPorts,
+): Promise<void> {
+  const { call, request, examined, own, streamed } = passing;
   const { exchange } = call;
+  if (streamed?.offer.transport === 'spdy') {
+    const kept = fallback.tries.takeClaim(fallback.key);
+    if (kept !== null) {
+      const { id, digest } = kept.approval;
+      call.know({ approvalId: id, digest });
+      await call.decided('hold');
+      return releaseStream(passing, { ...fallback, streamed, claim: kept, digest }, ports);
+    }
+  }
   const guard = await openGuard(guardedRequest(passing), own);
   if (!guard.ok) return call.refuse(guard.error);
   const held = holdRequest(passing, examined.decision, guard.value);
@@ -38,7 +53,8 @@ export async function release(passing: Passing, ports: FlowPorts): Promise<void>
 
   let approval = opened.value;
   if (approval.state === 'PENDING') {
-    if (!canWait(request.attributes)) return call.refuse(heldRefusal(approval, 'cannot-wait'));
+    if (streamed === null && !canWait(request.attributes))
+      return call.refuse(heldRefusal(approval, 'cannot-wait'));
     const waitMs = Math.min(
       ports.holdWaitMs,
       clientTimeoutMs(request.attributes) - clientTimeoutMarginMs,
@@ -66,7 +82,10 @@ export async function release(passing: Passing, ports: FlowPorts): Promise<void>
     await ports.approvals.finish(claim.value, 'STALE', again.error.message);
     return call.refuse(again.error);
   }
-  return executeApproved({ ...passing, examined: again.value }, claim.value, held.digest, ports);
+  const released = { ...passing, examined: again.value };
+  if (streamed === null) return executeApproved(released, claim.value, held.digest, ports);
+  const stream = { ...fallback, streamed, claim: claim.value, digest: held.digest };
+  return releaseStream(released, stream, ports);
 }
 
 function holdRequest(
@@ -84,7 +103,8 @@ function holdRequest(
     digest: requestDigest({
       cluster: request.cluster.name,
       identity,
-      method: attributes.wire.method,
+      // A session is the same whether it comes by GET (WebSocket) or by POST (SPDY).
+      method: passing.streamed === null ? attributes.wire.method : 'CONNECT',
       target,
       contentType: body.kind === 'none' ? '' : body.contentType,
       body: bytes,

@@ -3,4 +3,15 @@
  */
 export { createUpstream, type OpenUpstream, type UpstreamPorts } from './create-upstream.ts';
 export { upstreamHeaders } from './headers.ts';
-export type { AnswerSink, Upstream, UpstreamAnswer, UpstreamRequest } from './upstream.ts';
+export { acceptHeaders, readOffer, wireOf } from './streams/offer.ts';
+export type { StreamOffer, StreamResource, Wire } from './streams/offer.ts';
+export type { Relay, RelayEnd } from './streams/relay.ts';
+export { summaryTap, type SessionSummary } from './streams/session-summary.ts';
+export { openSession } from './streams/session.ts';
+export type {
+  AnswerSink,
+  UpgradeEnd,
+  Upstream,
+  UpstreamAnswer,
+  UpstreamRequest,
+} from './upstream.ts';

@@ -1,5 +1,7 @@
 import type { Refusal } from '../base/errors.ts';
 import type { Result } from '../base/result.ts';
+import type { StreamOffer } from './streams/offer.ts';
+import type { UpgradeAnswer } from './transport/upgrade.ts';
 
 /** A request as it leaves for the cluster. Identity is added inside `Upstream`, last; no header here can replace it. */
 export type UpstreamRequest = {
@@ -36,6 +38,16 @@ export type UpstreamAnswer = {
   readonly abort: () => void;
 };
 
+/** A request for an upgrade, as it leaves for the cluster. The handshake's own headers are added inside `Upstream`. */
+export type UpgradeRequest = Omit<UpstreamRequest, 'body' | 'longRunning'> & {
+  readonly offer: StreamOffer;
+};
+
+/** A socket of its own, upgraded to a protocol that was offered; or the cluster's plain answer. */
+export type UpgradeEnd =
+  | (Extract<UpgradeAnswer, { kind: 'switched' }> & { readonly protocol: string })
+  | Extract<UpgradeAnswer, { kind: 'answer' }>;
+
 /**
  * The cluster. `err` carries HOLDGATE_FORWARD_UNREACHABLE where nothing can have been executed,
  * HOLDGATE_FORWARD_BROKEN where it may have been, HOLDGATE_FORWARD_CREDENTIAL for a 401 to the gateway's own
@@ -43,5 +55,7 @@ export type UpstreamAnswer = {
  */
 export type Upstream = {
   readonly send: (request: UpstreamRequest) => Promise<Result<UpstreamAnswer, Refusal>>;
+  /** Opens a stream's connection. The caller owns the socket of a `switched` end. */
+  readonly upgrade: (request: UpgradeRequest) => Promise<Result<UpgradeEnd, Refusal>>;
   readonly close: () => Promise<void>;
 };

@@ -51,6 +51,8 @@ export type DriftGuard =
   | { readonly kind: 'after-image'; readonly uid: string; readonly afterImage: string }
   /** A create on a subresource of an object that is there: an eviction, a binding, a token. */
   | { readonly kind: 'object'; readonly uid: string }
+  /** Exec, attach and port-forward: the pod, and what its containers run. */
+  | { readonly kind: 'pod'; readonly uid: string; readonly images: string }
   /** A server-side apply that creates: nothing of the name may be there. */
   | { readonly kind: 'absent'; readonly uid: '' };
 

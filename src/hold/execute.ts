@@ -6,15 +6,9 @@ import type { UpstreamAnswer } from '../forward/index.ts';
 import { isJsonArray, isJsonObject, textAt } from '../kube/json-guards.ts';
 import { parseJson } from '../kube/json.ts';
 import type { DriftGuard } from './approval.ts';
-import {
-  imageAsApproved,
-  liveObject,
-  type GuardedRequest,
-  type GuardReader,
-  type LiveObject,
-  type Read,
-} from './guard.ts';
+import { imageAsApproved, type GuardedRequest } from './guard.ts';
 import { guardedBody, plainBody, uidBoundBody, type GuardedBody } from './guarded-body.ts';
+import { liveObject, type GuardReader, type LiveObject, type Read } from './live-object.ts';
 
 /** The cluster's answer, read whole: an approved call is short, and its outcome is recorded before it is passed on. */
 export type ReadAnswer = {
@@ -67,6 +61,8 @@ export function executeGuarded(execution: Execution): Promise<ExecutionEnd> {
   const { guard, request } = execution;
   switch (guard.kind) {
     case 'none':
+    // A session is no call with an answer: `flow` opens it, after podDrift.
+    case 'pod':
       return executeOnce(execution, plainBody(request), 1);
     case 'delete':
     case 'object':

@@ -1,10 +1,18 @@
-import { refusal, type Refusal } from '../base/errors.ts';
-import { err, ok, type Result } from '../base/result.ts';
+import type { Refusal } from '../base/errors.ts';
+import { ok, type Result } from '../base/result.ts';
 import { dryRunSupport } from '../kube/dry-run-support.ts';
-import { metadataOf, textAt } from '../kube/json-guards.ts';
+import { textAt } from '../kube/json-guards.ts';
 import type { JsonObject, RequestAttributes, RequestBody } from '../kube/request.ts';
 import { afterImageDigest } from './after-image.ts';
 import type { DriftGuard } from './approval.ts';
+import {
+  liveObject,
+  unbound,
+  type GuardReader,
+  type LiveObject,
+  type Read,
+} from './live-object.ts';
+import { entersPod, podGuard } from './pod-guard.ts';
 
 /** What the guard needs to know of a request. */
 export type GuardedRequest = {
@@ -14,54 +22,8 @@ export type GuardedRequest = {
   readonly deleteOptions: JsonObject | null;
 };
 
-export type Read = {
-  readonly status: number;
-  readonly object: JsonObject | null;
-  readonly body: Buffer;
-};
-
-/** The gateway's own reads of the cluster, each recorded before it is made: supplied by `flow`. */
-export type GuardReader = {
-  readonly live: () => Promise<Result<Read, Refusal>>;
-  readonly dryRun: (body: Buffer | null, contentType: string) => Promise<Result<Read, Refusal>>;
-  /** Whether a CustomResourceDefinition of this name exists: the API server itself then serves it. */
-  readonly crdExists: (name: string) => Promise<boolean>;
-};
-
-/** An object as it is now. */
-export type LiveObject = {
-  readonly uid: string;
-  readonly resourceVersion: string;
-  readonly object: JsonObject;
-};
-
 /** Image of the live object, where no dry run can be made: the object itself must then stay as it was. */
 const LIVE_PREFIX = 'live-';
-
-const unbound = (what: string, detail = ''): Result<never, Refusal> =>
-  err(
-    refusal(
-      'HOLDGATE_HOLD_TARGET_MISSING',
-      `the request is held, and ${what}`,
-      detail === '' ? {} : { detail },
-    ),
-  );
-
-/** The object that a request is about; null where there is none. */
-export async function liveObject(
-  reader: Pick<GuardReader, 'live'>,
-): Promise<Result<LiveObject | null, Refusal>> {
-  const read = await reader.live();
-  if (!read.ok) return read;
-  const { status, object } = read.value;
-  if (status === 404) return ok(null);
-  const metadata = metadataOf(object);
-  const uid = textAt(metadata, 'uid');
-  if (status === 200 && object !== null && uid !== '') {
-    return ok({ uid, resourceVersion: textAt(metadata, 'resourceVersion'), object });
-  }
-  return unbound('its object could not be read', `the cluster answered ${status}`);
-}
 
 /** An image of what a request would store, or the cluster's refusal of the dry run. */
 export type ImageEnd =
@@ -116,8 +78,9 @@ export async function openGuard(
     case 'get':
     case 'list':
     case 'watch':
-    case 'connect':
       return ok({ kind: 'none' });
+    case 'connect':
+      return entersPod(request.attributes) ? openPodGuard(reader) : ok({ kind: 'none' });
     case 'create':
       if (name === '' || !resource.includes('/')) return ok({ kind: 'none' });
       return boundGuard(reader, 'object');
@@ -134,6 +97,12 @@ export async function openGuard(
 }
 
 const MISSING = 'its object does not exist, so nothing could be bound to an approval';
+
+async function openPodGuard(reader: GuardReader): Promise<Result<DriftGuard, Refusal>> {
+  const pod = await podGuard(reader);
+  if (!pod.ok) return pod;
+  return pod.value === null ? unbound(MISSING) : ok(pod.value);
+}
 
 async function boundGuard(
   reader: GuardReader,

@@ -117,7 +117,8 @@ export function misfit(
 
 function guardKey(guard: DriftGuard): string {
   const uid = guard.kind === 'none' ? '' : guard.uid;
-  return JSON.stringify([guard.kind, uid, guard.kind === 'after-image' ? guard.afterImage : '']);
+  const image = guard.kind === 'after-image' ? guard.afterImage : '';
+  return JSON.stringify([guard.kind, uid, guard.kind === 'pod' ? guard.images : image]);
 }
 
 /** Without the reasons: new words for the same need are no other need. */

@@ -1,5 +1,13 @@
+import type { Duplex } from 'node:stream';
 import type { Refusal } from '../base/errors.ts';
 import type { Result } from '../base/result.ts';
+
+/** A client's connection after its 101. */
+export type SwitchedConnection = {
+  readonly socket: Duplex;
+  /** What the client had already sent behind its request. */
+  readonly head: Buffer;
+};
 
 /**
  * One request and its answer, the same over HTTP/1.1 and HTTP/2: all that `flow` sees of the wire.
@@ -24,6 +32,12 @@ export type Exchange = {
   /** Sends a part of the body. False: the client is slow, wait for `onDrain`. */
   readonly write: (chunk: Uint8Array) => boolean;
   readonly onDrain: (resume: () => void) => void;
+  /**
+   * Answers an upgrade with 101 and hands the connection over: nothing else of the exchange may be used afterwards but
+   * `gone` and `draining`. Null where the request is no HTTP/1.1 upgrade.
+   */
+  readonly switchProtocols:
+    ((headers: readonly (readonly [string, string])[]) => SwitchedConnection) | null;
   /** Ends the answer, with a last part. */
   readonly end: (chunk?: Uint8Array) => void;
   /** Breaks the connection (HTTP/1.1) or resets the stream (HTTP/2), so that the client sees an error, not an end. */

@@ -1,18 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
-import { STATUS_CODES } from 'node:http';
 import type { Exchange } from './exchange.ts';
 import { headProblem } from './head-problem.ts';
 import { readWholeBody } from './read-body.ts';
 
 const addressOf = (request: IncomingMessage): string => request.socket.remoteAddress ?? '';
 
-function declaredLength(request: IncomingMessage): number {
+/** The body's length as the client declares it; 0 where it does not. */
+export function declaredLength(request: IncomingMessage): number {
   const length = Number(request.headers['content-length'] ?? 0);
   return Number.isFinite(length) ? length : 0;
 }
 
-function headOf(request: IncomingMessage) {
+/** What an exchange takes from its request's head. */
+export function headOf(request: IncomingMessage) {
   return {
     method: request.method ?? '',
     target: request.url ?? '',
@@ -51,55 +51,13 @@ export function http1Exchange(
     },
     write: (chunk) => response.write(chunk),
     onDrain: (resume) => response.once('drain', resume),
+    switchProtocols: null,
     end: (chunk) => {
       response.end(chunk);
       if (!request.complete) request.resume();
     },
     abort: () => request.socket.destroy(),
     responded: () => response.headersSent,
-    gone: gone.signal,
-    draining,
-  };
-}
-
-/**
- * An HTTP/1.1 upgrade request as an Exchange. Node hands over the bare socket; whatever is answered is a complete
- * plain response after which the connection closes, so that no byte can be taken for the other protocol's.
- */
-export function upgradeExchange(
-  request: IncomingMessage,
-  socket: Duplex,
-  draining: AbortSignal,
-): Exchange {
-  const gone = new AbortController();
-  let responded = false;
-  socket.on('error', () => gone.abort());
-  socket.on('close', () => gone.abort());
-  return {
-    ...headOf(request),
-    upgrade: request.headers.upgrade ?? '',
-    readBody: () => readWholeBody(request, 0, declaredLength(request)),
-    respond: (status, headers) => {
-      responded = true;
-      const lines = headers.map(([name, value]) => `${name}: ${value.replace(/[\r\n]/g, ' ')}`);
-      socket.write(
-        [
-          `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-          ...lines,
-          'connection: close',
-          '',
-          '',
-        ].join('\r\n'),
-      );
-    },
-    write: (chunk) => socket.write(chunk),
-    onDrain: (resume) => socket.once('drain', resume),
-    end: (chunk) => {
-      if (chunk === undefined) socket.end();
-      else socket.end(chunk);
-    },
-    abort: () => socket.destroy(),
-    responded: () => responded,
     gone: gone.signal,
     draining,
   };

@@ -62,6 +62,7 @@ export function http2Exchange(
     },
     write: (chunk) => (stream.destroyed ? false : stream.write(chunk)),
     onDrain: (resume) => stream.once('drain', resume),
+    switchProtocols: null,
     end: (chunk) => {
       ended = true;
       if (stream.destroyed) return;

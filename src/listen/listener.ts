@@ -13,9 +13,10 @@ import { parserHeaderBytesMax } from '../base/limits.ts';
 import { errorText, type Log } from '../base/log.ts';
 import type { Certificates } from './certificates.ts';
 import type { Handler } from './exchange.ts';
-import { http1Exchange, upgradeExchange } from './http1-exchange.ts';
+import { http1Exchange } from './http1-exchange.ts';
 import { http2Exchange } from './http2-exchange.ts';
 import { isMetadataTarget, metadataApp, type MetadataFacts } from './metadata.ts';
+import { upgradeExchange } from './upgrade-exchange.ts';
 
 /** The data port, listening. */
 export type Listener = {
@@ -73,8 +74,8 @@ function http1Server(options: ListenerOptions, draining: AbortSignal) {
     response.writeContinue();
     serve(request, response);
   });
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
-    void options.handler(upgradeExchange(request, socket, draining));
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    void options.handler(upgradeExchange(request, socket, head, draining));
   });
   server.on('clientError', (cause: NodeJS.ErrnoException, socket: Duplex) => {
     options.log.warn('a request could not be parsed', {

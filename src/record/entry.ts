@@ -99,6 +99,25 @@ export type OutcomeEntry = Common & {
   readonly complete: boolean;
   readonly endedBy:
     'answer' | 'refusal' | 'client' | 'upstream' | 'deadline' | 'drain' | 'recorder' | 'bug';
+  /** Null for everything that is no session. */
+  readonly session: SessionFacts | null;
+};
+
+/** What passed in an exec, attach or port-forward session. */
+export type SessionFacts = {
+  readonly wire: 'channels' | 'tunnel' | 'spdy';
+  /** The stream protocol that was agreed, `v5.channel.k8s.io`. */
+  readonly protocol: string;
+  /** Bytes by direction and stream, `down/stdout`; only what was there. */
+  readonly bytes: Readonly<Record<string, number>>;
+  /** The command's exit code; null where none was said. */
+  readonly exitCode: number | null;
+  /** The message of the Status that ended it, where that was no exit code. */
+  readonly failure: string;
+  readonly ports: readonly number[];
+  readonly connections: number;
+  /** Why it ended, where it did not end cleanly. */
+  readonly detail: string;
 };
 
 /** An approved call about to be sent: committed before each try, with what the guard made of it. */

@@ -12,6 +12,7 @@ export type {
   RecordedInput,
   Recorder,
   ReleaseEntry,
+  SessionFacts,
 } from './entry.ts';
 export { loadDigestKey } from './digest-key.ts';
 export type { RecorderEvent } from './group-commit.ts';

@@ -113,8 +113,20 @@ const rows: readonly Row[] = [
     code: 'HOLDGATE_DECIDE_POLICY_MISSING',
   },
   {
-    name: 'exec over WebSocket',
+    name: 'exec without an upgrade',
+    request: { target: `${POD}/exec?command=ls` },
+    http: 400,
+    code: 'HOLDGATE_FORWARD_STREAM_UNSUPPORTED',
+  },
+  {
+    name: 'exec over HTTP/2',
     request: { target: `${POD}/exec?command=ls`, upgrade: 'websocket' },
+    http: 400,
+    code: 'HOLDGATE_FORWARD_STREAM_UNSUPPORTED',
+  },
+  {
+    name: 'an upgrade of a proxied service',
+    request: { target: '/api/v1/namespaces/a/services/web/proxy/ws', upgrade: 'websocket' },
     http: 403,
     code: 'HOLDGATE_LISTEN_UPGRADE_REFUSED',
   },

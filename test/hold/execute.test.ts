@@ -4,7 +4,8 @@ import { err, ok } from '../../src/base/result.ts';
 import { afterImageDigest } from '../../src/hold/after-image.ts';
 import type { DriftGuard } from '../../src/hold/approval.ts';
 import { executeGuarded, type Execution } from '../../src/hold/execute.ts';
-import type { GuardedRequest, GuardReader } from '../../src/hold/guard.ts';
+import type { GuardedRequest } from '../../src/hold/guard.ts';
+import type { GuardReader } from '../../src/hold/live-object.ts';
 import type { JsonObject } from '../../src/kube/request.ts';
 import { scriptedAnswer, type Scripted } from '../support/flow-world.ts';
 import {

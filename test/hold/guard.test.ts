@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { ok } from '../../src/base/result.ts';
 import { afterImageDigest } from '../../src/hold/after-image.ts';
-import { openGuard, type GuardedRequest, type GuardReader } from '../../src/hold/guard.ts';
+import { openGuard, type GuardedRequest } from '../../src/hold/guard.ts';
+import type { GuardReader } from '../../src/hold/live-object.ts';
 import type { JsonObject } from '../../src/kube/request.ts';
 import {
   aggregated,

@@ -63,6 +63,7 @@ export function fakeExchange(request: FakeRequest): FakeExchange {
       return true;
     },
     onDrain: (resume) => setImmediate(resume),
+    switchProtocols: null,
     end: (chunk) => {
       if (chunk !== undefined) answer.chunks.push(Buffer.from(chunk));
       answer.ended = true;

@@ -4,7 +4,7 @@ import { err, ok } from '../../src/base/result.ts';
 import type { Decision, MaskElement, PolicyInput } from '../../src/decide/index.ts';
 import { createFlow } from '../../src/flow.ts';
 import type { FlowPorts, Observation } from '../../src/flow/ports.ts';
-import type { UpstreamAnswer, UpstreamRequest } from '../../src/forward/index.ts';
+import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../../src/forward/index.ts';
 import type { Approvals } from '../../src/hold/index.ts';
 import type { Identity } from '../../src/identify/index.ts';
 import type { RecordEntry } from '../../src/record/index.ts';
@@ -92,6 +92,8 @@ export type World = {
 };
 
 export type WorldOptions = {
+  /** The cluster's answer to an upgrade; unreachable by default. */
+  readonly upgrade?: Upstream['upgrade'];
   readonly decide?: (input: PolicyInput) => Decision;
   readonly upstream?: (
     request: UpstreamRequest,
@@ -181,11 +183,15 @@ export function flowWorld(options: WorldOptions = {}): World {
                   return err(refusal('HOLDGATE_FORWARD_BROKEN', 'connection reset'));
                 return ok(made);
               },
+              upgrade: async (request) =>
+                (await options.upgrade?.(request)) ??
+                err(refusal('HOLDGATE_FORWARD_UNREACHABLE', 'cannot connect')),
               close: () => Promise.resolve(),
             },
           })
         : err(refusal('HOLDGATE_LISTEN_CLUSTER_UNKNOWN', `there is no cluster "${name}"`)),
     holdWaitMs: 1000,
+    streamGraceMs: 1000,
     observe: (observation) => observations.push(observation),
   };
   const handler = createFlow(ports);

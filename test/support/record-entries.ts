@@ -103,6 +103,7 @@ export function someOutcome(more: Partial<OutcomeEntry> = {}): OutcomeEntry {
     message: '',
     detail: '',
     upstreamStatus: 200,
+    session: null,
     bytesSent: 42,
     durationMs: 7,
     complete: true,

@@ -1,11 +1,13 @@
-import { refusal, type Refusal } from '../../base/errors.ts';
+import type { Refusal } from '../../base/errors.ts';
 import { err, ok, type Result } from '../../base/result.ts';
 import type { Log } from '../../base/log.ts';
 import type { Credential } from '../credentials/credential.ts';
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream.ts';
+import { answerProblem, credentialRefusal, ownHeaders } from './own-head.ts';
 import { createHttp1Pool, type Http1Pool } from './http1-pool.ts';
 import { createHttp2Sessions, type Http2Sessions } from './http2-sessions.ts';
 import type { EndpointTls, Outgoing, SendEnd } from './transport.ts';
+import { upgradeDirectly } from './upgrade-directly.ts';
 
 export type DirectOptions = {
   /** `https://host:port`, with or without a path that is put before every target. */
@@ -23,9 +25,6 @@ type Transports = {
 
 /** Reads may be asked again on a fresh connection: asking twice changes nothing. */
 const REPEATABLE = new Set(['GET', 'HEAD']);
-
-/** Headers that only this file sets. */
-const OURS = new Set(['authorization', 'audit-id', 'host', 'accept-encoding', 'content-length']);
 
 /** The gateway's own connection to an API server: TLS always verified, identity set last, redirects never followed. */
 export function createDirectUpstream(options: DirectOptions): Upstream {
@@ -67,6 +66,7 @@ export function createDirectUpstream(options: DirectOptions): Upstream {
   };
 
   return {
+    upgrade: (request) => upgradeDirectly({ ...options, url, prefix }, request),
     send: async (request) => {
       let end = await attempt(request);
       const lost = end.kind === 'failed' && end.sent && !request.signal.aborted;
@@ -87,46 +87,10 @@ export function createDirectUpstream(options: DirectOptions): Upstream {
   };
 }
 
-/**
- * The headers that leave: what `flow` let through, then ours. Nothing that came in can be one of ours, so exactly one
- * Authorization leaves (it is added after these).
- */
-function ownHeaders(
-  request: UpstreamRequest,
-  host: string,
-): readonly (readonly [string, string])[] {
-  const kept = request.headers.filter(([name]) => !OURS.has(name.toLowerCase()));
-  const length =
-    request.body === null ? [] : ([['content-length', String(request.body.length)]] as const);
-  return [
-    ...kept,
-    ...length,
-    ['host', host],
-    ['accept-encoding', 'identity'],
-    ['audit-id', request.auditId],
-  ];
-}
-
-const credentialRefusal = (why: string): Refusal =>
-  refusal(
-    'HOLDGATE_FORWARD_CREDENTIAL',
-    "the gateway's credential for the cluster cannot be used",
-    { detail: why },
-  );
-
-/** Answers that must not be passed on: a 401 is about the gateway, a redirect leads the credential elsewhere (CVE-2022-3172). */
+/** A refused answer is not read to its end. */
 function checked(answer: UpstreamAnswer, server: string): Result<UpstreamAnswer, Refusal> {
-  if (answer.status === 401) {
-    answer.abort();
-    return err(credentialRefusal(`${server} answered 401 to the gateway's own credential`));
-  }
-  const location = answer.headers.find(([name]) => name === 'location')?.[1];
-  if (answer.status >= 300 && answer.status < 400 && location !== undefined) {
-    answer.abort();
-    const detail = `${answer.status} to ${location.slice(0, 200)}`;
-    return err(
-      refusal('HOLDGATE_FORWARD_REDIRECT', 'the cluster answered with a redirect', { detail }),
-    );
-  }
-  return ok(answer);
+  const problem = answerProblem(answer.status, answer.headers, server);
+  if (problem === null) return ok(answer);
+  answer.abort();
+  return err(problem);
 }
