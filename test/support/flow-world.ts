@@ -84,6 +84,8 @@ export type World = {
   readonly observations: Observation[];
   /** What breaks: set by a test. */
   readonly broken: { recorder: boolean; recorderSaysSo: boolean };
+  /** Serves an exchange of the test's own. */
+  readonly handle: (exchange: FakeExchange) => Promise<void>;
   readonly call: (request: FakeRequest) => Promise<FakeExchange>;
   readonly start: (request: FakeRequest) => {
     readonly exchange: FakeExchange;
@@ -201,6 +203,7 @@ export function flowWorld(options: WorldOptions = {}): World {
   };
   return {
     sent,
+    handle: handler,
     records,
     logs,
     inputs,
