@@ -23,6 +23,9 @@ const silentIntervalsMax = 4;
 /** A peer has this long to answer our close frame, in intervals. */
 const closeIntervalsMax = 1;
 
+/** What may wait for a slow peer before the other side is paused; `drained` comes when all of it has left. */
+const bufferedBytesMax = 256 * 1024;
+
 export type WebSocketOptions = {
   /** `server` towards the client that connected to us, `client` towards the cluster. */
   readonly role: 'client' | 'server';
@@ -48,6 +51,7 @@ export class WebSocketConnection {
   #events: ConnectionEvents | null = null;
   #stopTicking: () => void = () => {};
   #paused = false;
+  #corked = false;
   #closing = false;
   #ended = false;
   #silent = 0;
@@ -135,9 +139,20 @@ export class WebSocketConnection {
     this.#socket.destroy();
   }
 
+  /** Frames of one turn leave in one write: the API server fragments messages into frames of 4 KiB. */
   #write(bytes: Buffer): boolean {
-    if (this.#closing || this.#socket.destroyed || !this.#socket.writable) return true;
-    return this.#socket.write(bytes);
+    const socket = this.#socket;
+    if (this.#closing || socket.destroyed || !socket.writable) return true;
+    if (!this.#corked) {
+      this.#corked = true;
+      socket.cork();
+      setImmediate(() => {
+        this.#corked = false;
+        socket.uncork();
+      });
+    }
+    socket.write(bytes);
+    return socket.writableLength < bufferedBytesMax;
   }
 
   #tick(): void {
