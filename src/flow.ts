@@ -22,6 +22,8 @@ export function createFlow(ports: FlowPorts): Handler {
       await serve(call, ports);
     } catch (cause) {
       await brokenOff(call, ports, cause);
+    } finally {
+      call.letGo();
     }
   };
 }

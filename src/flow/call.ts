@@ -12,7 +12,7 @@ import {
   type BodyRef,
   type OutcomeEntry,
 } from '../record/index.ts';
-import type { FlowPorts } from './ports.ts';
+import type { Cluster, FlowPorts } from './ports.ts';
 
 /** What is known of a call so far: grows stage by stage, so that every exit records all that was known. */
 type Facts = {
@@ -53,6 +53,7 @@ export class Call {
     approvalId: null,
     digest: null,
   };
+  readonly #uses: (() => void)[] = [];
   #decided = false;
   #closed = false;
 
@@ -66,6 +67,16 @@ export class Call {
   /** Adds what a stage found out. */
   know(facts: Partial<Facts>): void {
     Object.assign(this.#facts, facts);
+  }
+
+  /** Takes a cluster for this call: its upstream stays open until `letGo`. */
+  uses(cluster: Cluster): void {
+    this.#uses.push(cluster.use());
+  }
+
+  /** The call ended, whichever way. */
+  letGo(): void {
+    for (const done of this.#uses.splice(0)) done();
   }
 
   /** Notes when a stage was done. */

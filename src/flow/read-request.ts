@@ -28,9 +28,10 @@ const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
 /** Raw target and method to attributes: which cluster, and what the API server would understand. */
 function readTarget(
-  exchange: { readonly method: string; readonly target: string },
+  call: Call,
   ports: FlowPorts,
 ): Result<Pick<ReadRequest, 'cluster' | 'task' | 'target' | 'attributes'>, Refusal> {
+  const { exchange } = call;
   const parsed = parseTarget(exchange.target);
   if (!parsed.ok) return parsed;
   const route = routeTarget(parsed.value);
@@ -42,6 +43,7 @@ function readTarget(
   }
   const cluster = ports.cluster(route.value.cluster);
   if (!cluster.ok) return cluster;
+  call.uses(cluster.value);
   const { target, task } = route.value;
   const info = requestInfo(exchange.method, target);
   if (!info.ok) return info;
@@ -60,7 +62,7 @@ export async function readRequest(
   ports: FlowPorts,
 ): Promise<Result<ReadRequest, Refusal>> {
   const { exchange } = call;
-  const read = readTarget(exchange, ports);
+  const read = readTarget(call, ports);
   if (!read.ok) return read;
   const { cluster, attributes } = read.value;
   call.know({ cluster: cluster.name, attributes });

@@ -11,8 +11,9 @@ import {
   type Approval,
   type HoldRequest,
 } from '../hold/index.ts';
-import { examine, type Examined } from './examine.ts';
+import { examine } from './examine.ts';
 import { executeApproved } from './execute.ts';
+import { ownCalls } from './own-calls.ts';
 import { guardedRequest, type Passing } from './passing.ts';
 import type { FlowPorts } from './ports.ts';
 
@@ -66,7 +67,7 @@ export async function release(passing: Passing, ports: FlowPorts): Promise<void>
     await ports.approvals.finish(claim.value, 'STALE', again.error.message);
     return call.refuse(again.error);
   }
-  return executeApproved({ ...passing, examined: again.value }, claim.value, held.digest, ports);
+  return executeApproved(again.value, claim.value, held.digest, ports);
 }
 
 function holdRequest(
@@ -83,6 +84,7 @@ function holdRequest(
     requestId: call.requestId,
     digest: requestDigest({
       cluster: request.cluster.name,
+      server: request.cluster.server,
       identity,
       method: attributes.wire.method,
       target,
@@ -111,14 +113,41 @@ function holdRequest(
 }
 
 /**
+ * The cluster as it is configured now, after the wait. What people approved is about the server of that day: gone, or
+ * another one under the same name, and nothing is sent; with new labels, CA or credential the call goes on with those.
+ */
+function onClusterNow(
+  passing: Passing,
+  approval: Approval,
+  ports: FlowPorts,
+): Result<Passing, Refusal> {
+  const { call, request, identity } = passing;
+  const { name, server } = request.cluster;
+  const now = ports.cluster(name);
+  if (!now.ok) return err(stale(approval, `cluster "${name}" is no longer configured`));
+  if (now.value.server !== server)
+    return err(stale(approval, `cluster "${name}" now has another server`));
+  call.uses(now.value);
+  const current = { ...request, cluster: now.value };
+  return ok({
+    ...passing,
+    request: current,
+    own: ownCalls(current, identity, call.requestId, ports),
+  });
+}
+
+/**
  * Policy is asked again, on fresh facts: first without the approval (a deny, or a hold that asks for other people, makes
  * it stale), then with it as a one-use grant that covers exactly what was approved.
  */
 async function decideAgain(
-  passing: Passing,
+  held: Passing,
   approval: Approval,
   ports: FlowPorts,
-): Promise<Result<Examined, Refusal>> {
+): Promise<Result<Passing, Refusal>> {
+  const current = onClusterNow(held, approval, ports);
+  if (!current.ok) return current;
+  const passing = current.value;
   const { call, request, identity, own } = passing;
   const examined = await examine(call, request, identity, own, ports);
   if (!examined.ok) return examined;
@@ -139,7 +168,10 @@ async function decideAgain(
   const released = await policy.decide(granted);
   call.know({ input: granted, decision: released });
   if (released.verdict === 'allow')
-    return ok({ ...examined.value, decision: released, input: granted });
+    return ok({
+      ...passing,
+      examined: { ...examined.value, decision: released, input: granted },
+    });
   return err(stale(approval, 'with this approval, policy still does not allow the request'));
 }
 

@@ -3,7 +3,7 @@ import { createLog } from '../../src/base/log.ts';
 import { err, ok } from '../../src/base/result.ts';
 import type { Decision, MaskElement, PolicyInput } from '../../src/decide/index.ts';
 import { createFlow } from '../../src/flow.ts';
-import type { FlowPorts, Observation } from '../../src/flow/ports.ts';
+import type { Cluster, FlowPorts, Observation } from '../../src/flow/ports.ts';
 import type { UpstreamAnswer, UpstreamRequest } from '../../src/forward/index.ts';
 import type { Approvals } from '../../src/hold/index.ts';
 import type { Identity } from '../../src/identify/index.ts';
@@ -101,6 +101,8 @@ export type WorldOptions = {
   readonly noPolicy?: boolean;
   readonly approvals?: Partial<Approvals>;
   readonly identify?: FlowPorts['identify'];
+  /** Asked whenever the cluster is looked up: what the configuration says of it now. */
+  readonly clusterNow?: () => Partial<Pick<Cluster, 'labels' | 'server' | 'use'>> | 'removed';
 };
 
 const NO_APPROVALS = new Proxy(
@@ -166,11 +168,15 @@ export function flowWorld(options: WorldOptions = {}): World {
       close: () => Promise.resolve(),
     },
     approvals: { ...NO_APPROVALS, ...options.approvals } as Approvals,
-    cluster: (name) =>
-      name === null || name === 'test'
+    cluster: (name) => {
+      const now = options.clusterNow?.() ?? {};
+      return now !== 'removed' && (name === null || name === 'test')
         ? ok({
             name: 'test',
             labels: {},
+            server: 'https://cluster.test:6443',
+            use: () => () => {},
+            ...now,
             upstream: {
               send: async (request) => {
                 sent.push(request);
@@ -184,7 +190,8 @@ export function flowWorld(options: WorldOptions = {}): World {
               close: () => Promise.resolve(),
             },
           })
-        : err(refusal('HOLDGATE_LISTEN_CLUSTER_UNKNOWN', `there is no cluster "${name}"`)),
+        : err(refusal('HOLDGATE_LISTEN_CLUSTER_UNKNOWN', `there is no cluster "${name}"`));
+    },
     holdWaitMs: 1000,
     observe: (observation) => observations.push(observation),
   };
