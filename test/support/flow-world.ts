@@ -101,6 +101,8 @@ export type WorldOptions = {
   readonly noPolicy?: boolean;
   readonly approvals?: Partial<Approvals>;
   readonly identify?: FlowPorts['identify'];
+  /** Finds clusters instead of the one that is scripted. */
+  readonly cluster?: FlowPorts['cluster'];
   /** Asked whenever the cluster is looked up: what the configuration says of it now. */
   readonly clusterNow?: () => Partial<Pick<Cluster, 'labels' | 'server' | 'use'>> | 'removed';
 };
@@ -168,30 +170,32 @@ export function flowWorld(options: WorldOptions = {}): World {
       close: () => Promise.resolve(),
     },
     approvals: { ...NO_APPROVALS, ...options.approvals } as Approvals,
-    cluster: (name) => {
-      const now = options.clusterNow?.() ?? {};
-      return now !== 'removed' && (name === null || name === 'test')
-        ? ok({
-            name: 'test',
-            labels: {},
-            server: 'https://cluster.test:6443',
-            use: () => () => {},
-            ...now,
-            upstream: {
-              send: async (request) => {
-                sent.push(request);
-                const made = await answer(request);
-                if (made === 'unreachable')
-                  return err(refusal('HOLDGATE_FORWARD_UNREACHABLE', 'cannot connect'));
-                if (made === 'broken')
-                  return err(refusal('HOLDGATE_FORWARD_BROKEN', 'connection reset'));
-                return ok(made);
+    cluster:
+      options.cluster ??
+      ((name) => {
+        const now = options.clusterNow?.() ?? {};
+        return now !== 'removed' && (name === null || name === 'test')
+          ? ok({
+              name: 'test',
+              labels: {},
+              server: 'https://cluster.test:6443',
+              use: () => () => {},
+              ...now,
+              upstream: {
+                send: async (request) => {
+                  sent.push(request);
+                  const made = await answer(request);
+                  if (made === 'unreachable')
+                    return err(refusal('HOLDGATE_FORWARD_UNREACHABLE', 'cannot connect'));
+                  if (made === 'broken')
+                    return err(refusal('HOLDGATE_FORWARD_BROKEN', 'connection reset'));
+                  return ok(made);
+                },
+                close: () => Promise.resolve(),
               },
-              close: () => Promise.resolve(),
-            },
-          })
-        : err(refusal('HOLDGATE_LISTEN_CLUSTER_UNKNOWN', `there is no cluster "${name}"`));
-    },
+            })
+          : err(refusal('HOLDGATE_LISTEN_CLUSTER_UNKNOWN', `there is no cluster "${name}"`));
+      }),
     holdWaitMs: 1000,
     observe: (observation) => observations.push(observation),
   };
