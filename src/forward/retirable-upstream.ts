@@ -11,7 +11,7 @@ export type RetirableUpstream = {
   readonly use: () => () => void;
   /**
    * The upstream is configured no longer: it is closed as soon as nothing uses it, and after `drainMs` whatever still
-   * does. Resolves when it is closed, with how many uses were cut.
+   * does. Resolves when it is closed, with how many requests and answers were cut.
    */
   readonly retire: (drainMs: number) => Promise<number>;
 };
@@ -28,19 +28,17 @@ const closedRefusal: Refusal = refusal(
 export function createRetirableUpstream(inner: Upstream, schedule: Schedule): RetirableUpstream {
   const answers = new Set<UpstreamAnswer>();
   let uses = 0;
+  let underWay = 0;
   let retired: Promise<number> | null = null;
   let onIdle: () => void = () => {};
   let closing: Promise<void> | null = null;
 
   const use = (): (() => void) => {
     uses += 1;
-    let inUse = true;
-    return () => {
-      if (!inUse) return;
-      inUse = false;
+    return once(() => {
       uses -= 1;
       if (uses === 0) onIdle();
-    };
+    });
   };
 
   const close = (): Promise<void> => {
@@ -53,13 +51,16 @@ export function createRetirableUpstream(inner: Upstream, schedule: Schedule): Re
 
   const send = async (request: UpstreamRequest): Promise<Result<UpstreamAnswer, Refusal>> => {
     if (closing !== null) return err(closedRefusal);
-    const done = use();
+    const letGo = use();
+    underWay += 1;
+    const done = once(() => {
+      underWay -= 1;
+      letGo();
+    });
     try {
       const sent = await inner.send(request);
-      if (!sent.ok) {
-        done();
-        return sent;
-      }
+      if (!sent.ok) done();
+      if (!sent.ok) return sent;
       // The close cannot have seen an answer that came while it ran.
       if (closing !== null) sent.value.abort();
       answers.add(sent.value);
@@ -84,7 +85,7 @@ export function createRetirableUpstream(inner: Upstream, schedule: Schedule): Re
       };
       if (uses === 0) onIdle();
     }).then(async () => {
-      const cut = uses;
+      const cut = underWay;
       await close();
       return cut;
     });
@@ -92,6 +93,16 @@ export function createRetirableUpstream(inner: Upstream, schedule: Schedule): Re
   };
 
   return { upstream: { send, close }, use, retire };
+}
+
+/** An answer may be aborted while it is piped: what is given back twice counts once. */
+function once(run: () => void): () => void {
+  let ran = false;
+  return () => {
+    if (ran) return;
+    ran = true;
+    run();
+  };
 }
 
 /** The same answer, telling when its body is over: at its end, or when it is aborted. */
