@@ -26,6 +26,8 @@ export function createFlow(ports: FlowPorts): Handler {
       await serve(call, tries, ports);
     } catch (cause) {
       await brokenOff(call, ports, cause);
+    } finally {
+      call.letGo();
     }
   };
 }

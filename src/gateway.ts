@@ -17,7 +17,8 @@ import { locateElements, problemText, type Policies } from './decide/index.ts';
 import { createFlow } from './flow.ts';
 import type { Observation } from './flow/ports.ts';
 import { openCertificates, type PortCertificates } from './gateway/certificates.ts';
-import { findCluster, openClusters } from './gateway/clusters.ts';
+import type { Clusters } from './gateway/clusters.ts';
+import { openClusters, openReload, type ConfigReload } from './gateway/open-clusters.ts';
 import {
   localIssuerOf,
   openApprovals,
@@ -31,7 +32,7 @@ import {
 } from './gateway/parts.ts';
 import type { Approvals } from './hold/index.ts';
 import { requirePerson, requireRole, type Identity } from './identify/index.ts';
-import { createListener } from './listen/index.ts';
+import { createListener, type Handler } from './listen/index.ts';
 import {
   localDataAudience,
   localRealms,
@@ -49,6 +50,8 @@ export type Gateway = {
   readonly peopleUrl: string;
   /** The CA that signed both ports' certificates, where it is the local one. */
   readonly caFile: string | null;
+  /** Takes the clusters of the configuration file as it is now, as a save of it does. Without a file: does nothing. */
+  readonly reload: () => Promise<void>;
   /** Drains and closes, within the configured seconds. May be called twice. */
   readonly close: () => Promise<void>;
 };
@@ -95,26 +98,16 @@ async function open(
   const config = withLocalIdentities(given, peopleUrl, policies.current()?.approverGroups ?? []);
   const issuer = await localIssuerOf(config, peopleUrl);
   const identifiers = openIdentifiers(config, issuer, log, closing);
-  const clusters = openClusters(config, options, closing);
+  const clusters = await openClusters(config, options, recorder, closing);
+  const reload = openReload(given, options, { clusters, recorder });
   const approvals = openApprovals(config, { store, recorder, groups, log }, closing);
 
   const certificates = await openCertificates(config, log, closing);
-  const flow = createFlow({
-    clock: systemClock,
-    ids: randomIds,
+  const flow = openFlow(
+    config,
+    { recorder, policies, identifiers, approvals, clusters, metrics },
     log,
-    identify: identifiers.data.identify,
-    policy: policies.current,
-    recorder,
-    approvals,
-    cluster: (name) => findCluster(clusters, config, name),
-    holdWaitMs: config.holds.waitSeconds * 1000,
-    streamGraceMs: Math.max(0, config.drainSeconds - 2) * 1000,
-    observe: (observation) => {
-      metrics.observe(observation);
-      logRequest(log, observation);
-    },
-  });
+  );
   const listener = await createListener({
     address: config.data.address,
     port: config.data.port,
@@ -136,10 +129,36 @@ async function open(
     recorder,
     metrics,
     certificates,
+    reload,
   };
   await openPeople(config, people, options, closing);
-  writeGatewayFile(config, { dataUrl, peopleUrl, caFile: certificates.caFile });
-  return { dataUrl, peopleUrl, caFile: certificates.caFile };
+  const place = { dataUrl, peopleUrl, caFile: certificates.caFile };
+  writeGatewayFile(config, place);
+  reload.watch(closing);
+  return { ...place, reload: async () => void (await reload.now()) };
+}
+
+type FlowParts = Pick<People, 'recorder' | 'policies' | 'identifiers' | 'approvals' | 'metrics'> & {
+  readonly clusters: Clusters;
+};
+
+function openFlow(config: Config, parts: FlowParts, log: Log): Handler {
+  return createFlow({
+    clock: systemClock,
+    ids: randomIds,
+    log,
+    identify: parts.identifiers.data.identify,
+    policy: parts.policies.current,
+    recorder: parts.recorder,
+    approvals: parts.approvals,
+    cluster: parts.clusters.find,
+    holdWaitMs: config.holds.waitSeconds * 1000,
+    streamGraceMs: Math.max(0, config.drainSeconds - 2) * 1000,
+    observe: (observation) => {
+      parts.metrics.observe(observation);
+      logRequest(log, observation);
+    },
+  });
 }
 
 function urlOf(listener: Config['data']): string {
@@ -157,6 +176,7 @@ type People = {
   readonly recorder: Recorder;
   readonly metrics: Metrics;
   readonly certificates: PortCertificates;
+  readonly reload: ConfigReload;
 };
 
 async function openPeople(
@@ -165,7 +185,7 @@ async function openPeople(
   { env, log }: GatewayOptions,
   closing: Closing[],
 ): Promise<void> {
-  const { store, approvals, policies, identifiers, recorder, metrics } = parts;
+  const { store, approvals, identifiers, recorder, metrics } = parts;
   const sources = createPolicySourceStore(store);
   metrics.watchRecorder(recorder.available);
   const app = createPeopleApp({
@@ -184,7 +204,7 @@ async function openPeople(
       return identity.ok ? requirePerson(identity.value) : identity;
     },
     requireRole: (identity, roles) => requireAnyRole(identity, roles, config),
-    readiness: () => readiness(recorder, policies, identifiers),
+    readiness: () => readiness(parts),
     metrics: metrics.text,
     documents: documentsOf(parts.issuer),
     nextId: randomIds.next,
@@ -209,7 +229,7 @@ function requireAnyRole(
   return tried.find((one) => one.ok) ?? tried[0] ?? ok(null);
 }
 
-function readiness(recorder: Recorder, policies: Policies, identifiers: Identifiers): PartStatus[] {
+function readiness({ recorder, policies, identifiers, reload }: People): PartStatus[] {
   const issuers = [...identifiers.data.ready(), ...identifiers.people.ready()].map(
     ({ issuer, ready, problem }) => ({ part: `issuer ${issuer}`, ready, problem }),
   );
@@ -218,6 +238,8 @@ function readiness(recorder: Recorder, policies: Policies, identifiers: Identifi
   return [
     { part: 'database', ready: database, problem: database ? '' : 'decisions cannot be recorded' },
     { part: 'policy', ready: policies.current() !== null, problem },
+    // A broken save takes no gateway out of service: the configuration before it stays in force.
+    { part: 'configuration', ready: true, problem: reload.problem() },
     ...issuers,
   ];
 }

@@ -11,3 +11,13 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
 };
+
+/** Runs `run` once after `delayMs`; the answer cancels it. */
+export type Schedule = (delayMs: number, run: () => void) => () => void;
+
+/** Timers of the machine; they do not keep the process alive. */
+export const systemSchedule: Schedule = (delayMs, run) => {
+  const timer = setTimeout(run, delayMs);
+  timer.unref();
+  return () => clearTimeout(timer);
+};

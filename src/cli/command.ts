@@ -8,6 +8,8 @@ export type Io = {
   readonly env: Environment;
   /** Aborted on SIGINT and SIGTERM: long-running commands end then. */
   readonly stop: AbortSignal;
+  /** Runs `run` at each SIGHUP, which ends the process otherwise. */
+  readonly onHangup: (run: () => void) => void;
 };
 
 /** Exit codes, the same for every command. */

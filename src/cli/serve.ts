@@ -1,6 +1,6 @@
 import { createLog, errorText } from '../base/log.ts';
 import type { Config } from '../config/index.ts';
-import { startGateway, StartError, type Gateway } from '../gateway.ts';
+import { startGateway, StartError, type Gateway, type GatewayOptions } from '../gateway.ts';
 import { CommandError, exitCodes, parse, type Command, type Io } from './command.ts';
 import { configOf } from './gateway-file.ts';
 
@@ -8,11 +8,11 @@ import { configOf } from './gateway-file.ts';
 export async function startOrFail(
   config: Config,
   io: Io,
-  onFatal: (why: string) => void,
+  more: Pick<GatewayOptions, 'onFatal' | 'configFile'>,
 ): Promise<Gateway> {
   const log = createLog(config.logLevel, io.err);
   try {
-    const gateway = await startGateway(config, { env: io.env, log, onFatal });
+    const gateway = await startGateway(config, { env: io.env, log, ...more });
     log.info('ready', { data: gateway.dataUrl, people: gateway.peopleUrl });
     return gateway;
   } catch (cause) {
@@ -41,6 +41,7 @@ export const serveCommand: Command = {
   help: `usage: holdgate serve --config FILE
 
 Runs the gateway until SIGINT or SIGTERM, then drains. Logs are JSON lines on standard error.
+Clusters follow the saved file at once, also at SIGHUP; what else changes in it needs a restart.
 
   -c, --config FILE     the configuration (docs/configuration.md)
 `,
@@ -49,7 +50,11 @@ Runs the gateway until SIGINT or SIGTERM, then drains. Logs are JSON lines on st
     if (values.config === undefined) throw new CommandError('--config is missing', exitCodes.usage);
     const config = await configOf(values.config, io);
     const { fatal, stopped } = untilStopped(io);
-    const gateway = await startOrFail(config, io, fatal);
+    const configFile = values.config;
+    let gateway: Gateway | null = null;
+    // While it starts there is nothing to do: what is saved meanwhile is taken right after.
+    io.onHangup(() => void gateway?.reload());
+    gateway = await startOrFail(config, io, { onFatal: fatal, configFile });
     const why = await stopped;
     await gateway.close();
     if (why !== null) throw new CommandError(why);

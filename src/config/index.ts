@@ -5,6 +5,7 @@ export { loadConfig } from './load.ts';
 export { packageDirectory, shippedPoliciesDirectory } from './paths.ts';
 export { formatConfigProblem, type ConfigProblem } from './problem.ts';
 export { type Environment } from './referenced-files.ts';
+export { restartKeys } from './restart-keys.ts';
 export { resolveSecret } from './resolve-secret.ts';
 export { configJsonSchema, shapeOf, type JsonSchema } from './schema-shape.ts';
 export {
@@ -16,3 +17,4 @@ export {
   type RoleName,
   type SecretSource,
 } from './schema.ts';
+export { watchFiles, type FileWatch } from './watch-files.ts';

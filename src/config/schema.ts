@@ -164,11 +164,16 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Who may come in.'),
-  clusters: z.array(cluster).default([]).describe('The clusters behind the gateway.'),
+  clusters: z
+    .array(cluster)
+    .default([])
+    .describe('The clusters behind the gateway; a saved change takes effect without a restart.'),
   defaultCluster: z
     .string()
     .optional()
-    .describe('The cluster of paths without /clusters/<name>. Default: the first.'),
+    .describe(
+      'The cluster of paths without /clusters/<name>; a saved change takes effect without a restart. Default: the first.',
+    ),
   policies: z
     .strictObject({
       directory: z
@@ -201,7 +206,10 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The clocks of approvals.'),
-  drainSeconds: seconds(15, 'How long a shutdown may take.'),
+  drainSeconds: seconds(
+    15,
+    'How long a shutdown may take, and how long calls may go on in a cluster that was removed or changed.',
+  ),
 });
 
 /** The configuration as parsed: every default filled in. */

@@ -12,7 +12,7 @@ import {
   type BodyRef,
   type OutcomeEntry,
 } from '../record/index.ts';
-import type { FlowPorts } from './ports.ts';
+import type { Cluster, FlowPorts } from './ports.ts';
 
 /** What is known of a call so far: grows stage by stage, so that every exit records all that was known. */
 type Facts = {
@@ -57,6 +57,7 @@ export class Call {
     approvalId: null,
     digest: null,
   };
+  readonly #uses: (() => void)[] = [];
   #decided = false;
   #closed = false;
   #refused: (told: Told) => void = () => {};
@@ -76,6 +77,16 @@ export class Call {
   /** Names who wants to know of a refusal that was the gateway's own decision. */
   onRefused(listener: (told: Told) => void): void {
     this.#refused = listener;
+  }
+
+  /** Takes a cluster for this call: its upstream stays open until `letGo`. */
+  uses(cluster: Cluster): void {
+    this.#uses.push(cluster.use());
+  }
+
+  /** The call ended, whichever way. */
+  letGo(): void {
+    for (const done of this.#uses.splice(0)) done();
   }
 
   /** Notes when a stage was done. */

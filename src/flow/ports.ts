@@ -13,7 +13,11 @@ import type { Recorder } from '../record/index.ts';
 export type Cluster = {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** The URL of its API server: an approval is about this server, not about whatever takes the name later. */
+  readonly server: string;
   readonly upstream: Upstream;
+  /** Keeps the upstream open for a call, should the configuration change meanwhile; call the answer when it ended. */
+  readonly use: () => () => void;
 };
 
 /** The running policy: never throws; what fails comes back as a deny with `failure`. */
@@ -51,7 +55,7 @@ export type FlowPorts = {
   readonly policy: () => RunningPolicy | null;
   readonly recorder: Recorder;
   readonly approvals: Approvals;
-  /** By name; null is the default cluster. */
+  /** By name, as configured now; null is the default cluster. */
   readonly cluster: (name: string | null) => Result<Cluster, Refusal>;
   /** How long a held call waits on its connection. Milliseconds. */
   readonly holdWaitMs: number;

@@ -26,11 +26,19 @@ export type ReadRequest = {
 
 const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
+/** A GET with a body is refused where its body is read: dropping it would forward something else than was sent. */
+function mayHaveBody({ method, rawHeaders }: Call['exchange']): boolean {
+  if (METHODS_WITH_BODY.has(method)) return true;
+  const length = headerValue(rawHeaders, 'content-length');
+  return (length !== '' && length !== '0') || headerValue(rawHeaders, 'transfer-encoding') !== '';
+}
+
 /** Raw target and method to attributes: which cluster, and what the API server would understand. */
 function readTarget(
-  exchange: { readonly method: string; readonly target: string },
+  call: Call,
   ports: FlowPorts,
 ): Result<Pick<ReadRequest, 'cluster' | 'task' | 'target' | 'attributes'>, Refusal> {
+  const { exchange } = call;
   const parsed = parseTarget(exchange.target);
   if (!parsed.ok) return parsed;
   const route = routeTarget(parsed.value);
@@ -42,6 +50,7 @@ function readTarget(
   }
   const cluster = ports.cluster(route.value.cluster);
   if (!cluster.ok) return cluster;
+  call.uses(cluster.value);
   const { target, task } = route.value;
   const info = requestInfo(exchange.method, target);
   if (!info.ok) return info;
@@ -60,14 +69,12 @@ export async function readRequest(
   ports: FlowPorts,
 ): Promise<Result<ReadRequest, Refusal>> {
   const { exchange } = call;
-  const read = readTarget(exchange, ports);
+  const read = readTarget(call, ports);
   if (!read.ok) return read;
   const { cluster, attributes } = read.value;
   call.know({ cluster: cluster.name, attributes });
 
-  const bytes = METHODS_WITH_BODY.has(exchange.method)
-    ? await exchange.readBody(bodyBytesMax)
-    : ok(Buffer.alloc(0));
+  const bytes = mayHaveBody(exchange) ? await exchange.readBody(bodyBytesMax) : ok(Buffer.alloc(0));
   if (!bytes.ok) return bytes;
   const body = readBody({
     attributes,

@@ -9,10 +9,12 @@ import {
   requestDigest,
   requirementsOf,
   type Approval,
+  type Claim,
   type HoldRequest,
 } from '../hold/index.ts';
-import { examine, type Examined } from './examine.ts';
+import { examine } from './examine.ts';
 import { executeApproved } from './execute.ts';
+import { ownCalls } from './own-calls.ts';
 import { guardedRequest, type Passing } from './passing.ts';
 import type { FlowPorts } from './ports.ts';
 import { releaseStream } from './release-stream.ts';
@@ -34,12 +36,7 @@ export async function release(
   const { exchange } = call;
   if (streamed?.offer.transport === 'spdy') {
     const kept = fallback.tries.takeClaim(fallback.key);
-    if (kept !== null) {
-      const { id, digest } = kept.approval;
-      call.know({ approvalId: id, digest });
-      await call.decided('hold');
-      return releaseStream(passing, { ...fallback, streamed, claim: kept, digest }, ports);
-    }
+    if (kept !== null) return releaseFallback(passing, kept, fallback, ports);
   }
   const guard = await openGuard(guardedRequest(passing), own);
   if (!guard.ok) return call.refuse(guard.error);
@@ -82,10 +79,28 @@ export async function release(
     await ports.approvals.finish(claim.value, 'STALE', again.error.message);
     return call.refuse(again.error);
   }
-  const released = { ...passing, examined: again.value };
-  if (streamed === null) return executeApproved(released, claim.value, held.digest, ports);
+  if (streamed === null) return executeApproved(again.value, claim.value, held.digest, ports);
   const stream = { ...fallback, streamed, claim: claim.value, digest: held.digest };
-  return releaseStream(released, stream, ports);
+  return releaseStream(again.value, stream, ports);
+}
+
+/** The SPDY try of a command whose WebSocket try was approved and not taken by the cluster: the same claim, unless a reload changed what it is about. */
+async function releaseFallback(
+  passing: Passing,
+  claim: Claim,
+  fallback: { readonly tries: StreamTries; readonly key: string | null },
+  ports: FlowPorts,
+): Promise<void> {
+  const { call, examined, streamed } = passing;
+  const { id, digest, guard } = claim.approval;
+  call.know({ approvalId: id, digest });
+  await call.decided('hold');
+  const isSame = holdRequest(passing, examined.decision, guard).digest === digest;
+  if (isSame && streamed !== null)
+    return releaseStream(passing, { ...fallback, streamed, claim, digest }, ports);
+  const why = 'the cluster is another one now';
+  await ports.approvals.finish(claim, 'STALE', why);
+  return call.refuse(stale(claim.approval, why));
 }
 
 function holdRequest(
@@ -102,6 +117,7 @@ function holdRequest(
     requestId: call.requestId,
     digest: requestDigest({
       cluster: request.cluster.name,
+      server: request.cluster.server,
       identity,
       // A session is the same whether it comes by GET (WebSocket) or by POST (SPDY).
       method: passing.streamed === null ? attributes.wire.method : 'CONNECT',
@@ -131,14 +147,41 @@ function holdRequest(
 }
 
 /**
+ * The cluster as it is configured now, after the wait. What people approved is about the server of that day: gone, or
+ * another one under the same name, and nothing is sent; with new labels, CA or credential the call goes on with those.
+ */
+function onClusterNow(
+  passing: Passing,
+  approval: Approval,
+  ports: FlowPorts,
+): Result<Passing, Refusal> {
+  const { call, request, identity } = passing;
+  const { name, server } = request.cluster;
+  const now = ports.cluster(name);
+  if (!now.ok) return err(stale(approval, `cluster "${name}" is no longer configured`));
+  if (now.value.server !== server)
+    return err(stale(approval, `cluster "${name}" now has another server`));
+  call.uses(now.value);
+  const current = { ...request, cluster: now.value };
+  return ok({
+    ...passing,
+    request: current,
+    own: ownCalls(current, identity, call.requestId, ports),
+  });
+}
+
+/**
  * Policy is asked again, on fresh facts: first without the approval (a deny, or a hold that asks for other people, makes
  * it stale), then with it as a one-use grant that covers exactly what was approved.
  */
 async function decideAgain(
-  passing: Passing,
+  held: Passing,
   approval: Approval,
   ports: FlowPorts,
-): Promise<Result<Examined, Refusal>> {
+): Promise<Result<Passing, Refusal>> {
+  const current = onClusterNow(held, approval, ports);
+  if (!current.ok) return current;
+  const passing = current.value;
   const { call, request, identity, own } = passing;
   const examined = await examine(call, request, identity, own, ports);
   if (!examined.ok) return examined;
@@ -159,7 +202,10 @@ async function decideAgain(
   const released = await policy.decide(granted);
   call.know({ input: granted, decision: released });
   if (released.verdict === 'allow')
-    return ok({ ...examined.value, decision: released, input: granted });
+    return ok({
+      ...passing,
+      examined: { ...examined.value, decision: released, input: granted },
+    });
   return err(stale(approval, 'with this approval, policy still does not allow the request'));
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
@@ -26,6 +27,10 @@ export type OpenUpstream = {
   readonly upstream: Upstream;
   readonly server: string;
   readonly credential: string;
+  /** Equal where another opening would connect to the same server in the same way: server, CA, names and credential. */
+  readonly fingerprint: string;
+  /** The files that were read once, at the opening; what else is named is read again by itself. */
+  readonly files: readonly string[];
 };
 
 function credentialOf(config: CredentialConfig, ports: UpstreamPorts): Credential {
@@ -46,6 +51,13 @@ function caFileOf(config: Extract<ClusterConfig, { server: string }>): string | 
     : undefined;
 }
 
+/** Hashed, so that it is short; secrets are hashed before they come here. */
+function fingerprint(named: object, read: readonly (string | null)[]): string {
+  return createHash('sha256')
+    .update(JSON.stringify([named, read]))
+    .digest('hex');
+}
+
 /** Opens the upstream of a configured cluster. Nothing is sent yet; the error says what cannot be used, and where. */
 export function createUpstream(
   config: ClusterConfig,
@@ -55,13 +67,20 @@ export function createUpstream(
     if ('kubeconfig' in config) {
       const target = readKubeconfig({ ...config.kubeconfig, clock: ports.clock, path: ports.path });
       if (!target.ok) return target;
-      const { server, ca, tlsServerName, credential, user } = target.value;
+      const { server, ca, caFile, tlsServerName, credential, user, userHash } = target.value;
       const tls = {
         ...(ca === null ? {} : { ca }),
         ...(tlsServerName === null ? {} : { servername: tlsServerName }),
       };
       const upstream = createDirectUpstream({ server, tls, credential, log: ports.log });
-      return ok({ upstream, server, credential: `user "${user}", ${credential.description}` });
+      const { file } = config.kubeconfig;
+      return ok({
+        upstream,
+        server,
+        credential: `user "${user}", ${credential.description}`,
+        fingerprint: fingerprint(config.kubeconfig, [server, ca, tlsServerName, userHash]),
+        files: caFile === null ? [file] : [file, caFile],
+      });
     }
     const caFile = caFileOf(config);
     const tls = {
@@ -71,7 +90,14 @@ export function createUpstream(
     const credential = credentialOf(config.credential, ports);
     const { server } = config;
     const upstream = createDirectUpstream({ server, tls, credential, log: ports.log });
-    return ok({ upstream, server, credential: credential.description });
+    const { credential: named, tlsServerName = null } = config;
+    return ok({
+      upstream,
+      server,
+      credential: credential.description,
+      fingerprint: fingerprint(named, [server, tls.ca ?? null, tlsServerName]),
+      files: caFile === undefined ? [] : [caFile],
+    });
   } catch (cause) {
     return err(`cluster "${config.name}" cannot be used: ${errorText(cause)}`);
   }

@@ -3,6 +3,7 @@
  */
 export { createUpstream, type OpenUpstream, type UpstreamPorts } from './create-upstream.ts';
 export { upstreamHeaders } from './headers.ts';
+export { createRetirableUpstream, type RetirableUpstream } from './retirable-upstream.ts';
 export { acceptHeaders, readOffer, wireOf } from './streams/offer.ts';
 export type { StreamOffer, StreamResource, Wire } from './streams/offer.ts';
 export type { Relay, RelayEnd } from './streams/relay.ts';

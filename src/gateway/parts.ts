@@ -23,6 +23,8 @@ export type GatewayOptions = {
   readonly log: Log;
   /** Told when the gateway cannot go on (its embedded database was taken over): the process should end. */
   readonly onFatal: (why: string) => void;
+  /** The file that the configuration was loaded from: it is watched. Absent: nothing is reloaded. */
+  readonly configFile?: string;
 };
 
 /** A start that cannot succeed: the message is for the operator, and complete. */

@@ -5,6 +5,8 @@ import type { RequestTarget } from '../kube/request.ts';
 /** What an approval is bound to: design §4.5. */
 export type DigestParts = {
   readonly cluster: string;
+  /** Where the cluster is: the same name with another server behind it is another cluster. */
+  readonly server: string;
   readonly identity: Pick<Identity, 'issuer' | 'subject' | 'actor'>;
   readonly method: string;
   readonly target: RequestTarget;
@@ -14,7 +16,7 @@ export type DigestParts = {
   readonly uids: readonly string[];
 };
 
-const version = 'holdgate-request-digest-v1';
+const version = 'holdgate-request-digest-v2';
 
 /** How long the client waits says nothing of what it asks for: a second try with another timeout is the same request. */
 const ADVISORY = new Set(['timeout']);
@@ -35,7 +37,7 @@ export function requestDigest(parts: DigestParts): string {
     for (const field of fields) add(field);
   };
   const { identity, target } = parts;
-  list([version, parts.cluster, identity.issuer, identity.subject]);
+  list([version, parts.cluster, parts.server, identity.issuer, identity.subject]);
   list(identity.actor.flatMap((one) => [one.issuer, one.subject]));
   add(parts.method);
   list(target.segments);

@@ -155,13 +155,41 @@ export type PolicyChangeEntry = {
   readonly previous: PolicyIdentity | null;
 };
 
+/** A cluster as it is recorded: where it is and how the gateway authenticates there, never with what secret. */
+export type ClusterFacts = {
+  readonly name: string;
+  readonly server: string;
+  /** For people: `bearer token from /path`. */
+  readonly credential: string;
+  readonly labels: Readonly<Record<string, string>>;
+};
+
+/** The clusters behind the gateway: what it started with, and each later change, committed before it takes effect. */
+export type ClustersChangeEntry = {
+  readonly kind: 'clusters';
+  readonly requestId: '';
+  readonly cluster: '';
+  readonly occasion: 'start' | 'reload';
+  readonly added: readonly ClusterFacts[];
+  readonly removed: readonly ClusterFacts[];
+  readonly changed: readonly {
+    readonly before: ClusterFacts;
+    readonly now: ClusterFacts;
+    /** `connection`: the CA, the TLS name or the credential of the same server. */
+    readonly what: readonly ('server' | 'connection' | 'labels')[];
+  }[];
+  /** The cluster of paths without a name; empty where none is configured. */
+  readonly defaultCluster: string;
+};
+
 export type RecordEntry =
   | DecisionEntry
   | AttemptEntry
   | ReleaseEntry
   | OutcomeEntry
   | HoldTransitionEntry
-  | PolicyChangeEntry;
+  | PolicyChangeEntry
+  | ClustersChangeEntry;
 
 /** The one way into the record. */
 export type Recorder = {

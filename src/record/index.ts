@@ -4,6 +4,8 @@
 export type {
   AttemptEntry,
   BodyRef,
+  ClusterFacts,
+  ClustersChangeEntry,
   DecisionEntry,
   HoldTransitionEntry,
   OutcomeEntry,

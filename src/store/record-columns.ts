@@ -96,6 +96,7 @@ function columnsOf(entry: RecordEntry): Partial<RecordRow> {
         approval_id: column(entry.approvalId),
       };
     case 'policy':
+    case 'clusters':
       return {};
   }
 }

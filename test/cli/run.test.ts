@@ -41,6 +41,7 @@ async function holdgate(...args: string[]) {
     err: (text) => (errors += text),
     env: { PATH: process.env['PATH'] },
     stop: new AbortController().signal,
+    onHangup: () => {},
   });
   return { code, out, errors };
 }

@@ -145,6 +145,76 @@ describe('a held call that is not approved is never sent', () => {
   });
 });
 
+describe('an approval is about a cluster and its server', () => {
+  const before = { server: 'https://one.test', labels: { environment: 'test' } };
+
+  test.each<{ name: string; after: ReturnType<NonNullable<WorldOptions['clusterNow']>> }>([
+    { name: 'removed', after: 'removed' },
+    { name: 'another server under the same name', after: { server: 'https://two.test' } },
+  ])('$name while the call was held: it is refused and nothing is sent', async ({ after }) => {
+    let waited = false;
+    const { approvals } = scripted('APPROVED');
+    const one = world(
+      'APPROVED',
+      { clusterNow: () => (waited ? after : before) },
+      {
+        wait: async (...args) => {
+          waited = true;
+          return approvals.wait!(...args);
+        },
+      },
+    );
+    const exchange = await one.call(remove);
+    expect(exchange.answer.status).toBe(403);
+    expect(exchange.text()).toContain('HOLDGATE_HOLD_STALE');
+    expect(deletes(one)).toEqual([]);
+    expect(one.finished).toEqual(['STALE']);
+  });
+
+  test('with new labels and the same server it runs, and policy decides by the new labels', async () => {
+    let waited = false;
+    const { approvals } = scripted('APPROVED');
+    const after = { ...before, labels: { environment: 'production' } };
+    const one = world(
+      'APPROVED',
+      { clusterNow: () => (waited ? after : before) },
+      {
+        wait: async (...args) => {
+          waited = true;
+          return approvals.wait!(...args);
+        },
+      },
+    );
+    const exchange = await one.call(remove);
+    expect(exchange.answer.status).toBe(200);
+    expect(deletes(one)).toHaveLength(1);
+    expect(one.inputs[0]?.cluster.labels).toEqual({ environment: 'test' });
+    expect(one.inputs.at(-1)?.cluster.labels).toEqual({ environment: 'production' });
+  });
+
+  test('a call keeps the clusters that it used open until its end, and no longer', async () => {
+    let open = 0;
+    let openAtSend = 0;
+    const one = world('APPROVED', {
+      clusterNow: () => ({
+        use: () => {
+          open += 1;
+          return () => {
+            open -= 1;
+          };
+        },
+      }),
+      upstream: (request) => {
+        openAtSend = open;
+        return cluster()(request);
+      },
+    });
+    await one.call(remove);
+    expect(openAtSend).toBe(2);
+    expect(open).toBe(0);
+  });
+});
+
 describe('policy has the last word at the release', () => {
   const other: HoldElement = { ...hold, quorum: 2 };
   test.each<{ name: string; decide: (input: PolicyInput, call: number) => Decision }>([

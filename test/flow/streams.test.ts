@@ -128,7 +128,8 @@ function granting(guard: Approval['guard'], state: Approval['state'] = 'APPROVED
       digests.push(request.digest);
       return Promise.resolve(ok({ ...approval, guard: request.guard }));
     },
-    claim: () => Promise.resolve(ok({ approval, fence: 1 })),
+    claim: () =>
+      Promise.resolve(ok({ approval: { ...approval, digest: digests.at(-1) ?? '' }, fence: 1 })),
     finish: (_claim, end) => {
       finished.push(end);
       return Promise.resolve();

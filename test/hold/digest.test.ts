@@ -13,6 +13,7 @@ const pair = fc.record({
 const parts: fc.Arbitrary<DigestParts> = fc
   .record({
     cluster: text,
+    server: text,
     identity: fc.record({ issuer: text, subject: text, actor: fc.array(person, { maxLength: 2 }) }),
     method: fc.constantFrom('POST', 'PUT', 'PATCH', 'DELETE'),
     segments: fc.array(text, { maxLength: 3 }),
@@ -31,6 +32,7 @@ const parts: fc.Arbitrary<DigestParts> = fc
 const bound = ({ target, body, ...rest }: DigestParts): string =>
   JSON.stringify([
     rest.cluster,
+    rest.server,
     rest.identity.issuer,
     rest.identity.subject,
     rest.identity.actor.map((one) => [one.issuer, one.subject]),
@@ -60,6 +62,7 @@ describe('the digest of a request', () => {
         const { identity, target } = one;
         const changed: readonly DigestParts[] = [
           { ...one, cluster: one.cluster + more },
+          { ...one, server: one.server + more },
           { ...one, identity: { ...identity, issuer: identity.issuer + more } },
           { ...one, identity: { ...identity, subject: identity.subject + more } },
           {
@@ -90,6 +93,7 @@ describe('the digest of a request', () => {
     const digestOf = (timeout: string): string =>
       requestDigest({
         cluster: '',
+        server: '',
         identity: { issuer: '', subject: '', actor: [] },
         method: 'POST',
         target: { segments: path, query: [{ name: 'timeout', value: timeout }], rebuilt: '' },

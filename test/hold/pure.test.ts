@@ -157,6 +157,7 @@ describe('the digest binds the exact request', () => {
   };
   const base: DigestParts = {
     cluster: 'a',
+    server: 'https://a.test',
     identity: { issuer: 'i', subject: 's', actor: [] },
     method: 'POST',
     target: targetOf('/api/v1/namespaces/x/pods/y/exec?command=a&command=b&stdin=1'),

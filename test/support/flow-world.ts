@@ -3,7 +3,7 @@ import { createLog } from '../../src/base/log.ts';
 import { err, ok } from '../../src/base/result.ts';
 import type { Decision, MaskElement, PolicyInput } from '../../src/decide/index.ts';
 import { createFlow } from '../../src/flow.ts';
-import type { FlowPorts, Observation } from '../../src/flow/ports.ts';
+import type { Cluster, FlowPorts, Observation } from '../../src/flow/ports.ts';
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../../src/forward/index.ts';
 import type { Approvals } from '../../src/hold/index.ts';
 import type { Identity } from '../../src/identify/index.ts';
@@ -105,6 +105,10 @@ export type WorldOptions = {
   readonly noPolicy?: boolean;
   readonly approvals?: Partial<Approvals>;
   readonly identify?: FlowPorts['identify'];
+  /** Finds clusters instead of the one that is scripted. */
+  readonly cluster?: FlowPorts['cluster'];
+  /** Asked whenever the cluster is looked up: what the configuration says of it now. */
+  readonly clusterNow?: () => Partial<Pick<Cluster, 'labels' | 'server' | 'use'>> | 'removed';
 };
 
 const NO_APPROVALS = new Proxy(
@@ -170,28 +174,35 @@ export function flowWorld(options: WorldOptions = {}): World {
       close: () => Promise.resolve(),
     },
     approvals: { ...NO_APPROVALS, ...options.approvals } as Approvals,
-    cluster: (name) =>
-      name === null || name === 'test'
-        ? ok({
-            name: 'test',
-            labels: {},
-            upstream: {
-              send: async (request) => {
-                sent.push(request);
-                const made = await answer(request);
-                if (made === 'unreachable')
-                  return err(refusal('HOLDGATE_FORWARD_UNREACHABLE', 'cannot connect'));
-                if (made === 'broken')
-                  return err(refusal('HOLDGATE_FORWARD_BROKEN', 'connection reset'));
-                return ok(made);
+    cluster:
+      options.cluster ??
+      ((name) => {
+        const now = options.clusterNow?.() ?? {};
+        return now !== 'removed' && (name === null || name === 'test')
+          ? ok({
+              name: 'test',
+              labels: {},
+              server: 'https://cluster.test:6443',
+              use: () => () => {},
+              ...now,
+              upstream: {
+                send: async (request) => {
+                  sent.push(request);
+                  const made = await answer(request);
+                  if (made === 'unreachable')
+                    return err(refusal('HOLDGATE_FORWARD_UNREACHABLE', 'cannot connect'));
+                  if (made === 'broken')
+                    return err(refusal('HOLDGATE_FORWARD_BROKEN', 'connection reset'));
+                  return ok(made);
+                },
+                upgrade: async (request) =>
+                  (await options.upgrade?.(request)) ??
+                  err(refusal('HOLDGATE_FORWARD_UNREACHABLE', 'cannot connect')),
+                close: () => Promise.resolve(),
               },
-              upgrade: async (request) =>
-                (await options.upgrade?.(request)) ??
-                err(refusal('HOLDGATE_FORWARD_UNREACHABLE', 'cannot connect')),
-              close: () => Promise.resolve(),
-            },
-          })
-        : err(refusal('HOLDGATE_LISTEN_CLUSTER_UNKNOWN', `there is no cluster "${name}"`)),
+            })
+          : err(refusal('HOLDGATE_LISTEN_CLUSTER_UNKNOWN', `there is no cluster "${name}"`));
+      }),
     holdWaitMs: 1000,
     streamGraceMs: 1000,
     observe: (observation) => observations.push(observation),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
@@ -54,9 +55,13 @@ export type KubeconfigTarget = {
   readonly server: string;
   /** PEM; null takes the system's CAs. */
   readonly ca: string | null;
+  /** The file that the CA was read from; null where the kubeconfig holds it, or none is named. */
+  readonly caFile: string | null;
   readonly tlsServerName: string | null;
   readonly user: string;
   readonly credential: Credential;
+  /** SHA-256 of the user's entry: changes with the credential. Never shown. */
+  readonly userHash: string;
 };
 
 export type KubeconfigOptions = {
@@ -155,13 +160,16 @@ export function readKubeconfig(options: KubeconfigOptions): Result<KubeconfigTar
   const caData = cluster.data['certificate-authority-data'];
   const caFile = cluster.data['certificate-authority'];
   try {
-    const ca = caData === undefined ? null : decoded(caData);
+    const inline = caData === undefined ? null : decoded(caData);
+    const path = caFile === undefined || inline !== null ? null : resolve(base, caFile);
     return ok({
       server: cluster.data.server,
-      ca: caFile === undefined || ca !== null ? ca : readFileSync(resolve(base, caFile), 'utf8'),
+      ca: path === null ? inline : readFileSync(path, 'utf8'),
+      caFile: path,
       tlsServerName: cluster.data['tls-server-name'] ?? null,
       user: userName,
       credential: credential.value,
+      userHash: createHash('sha256').update(JSON.stringify(user.data)).digest('hex'),
     });
   } catch (cause) {
     return wrong(errorText(cause));

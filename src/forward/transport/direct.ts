@@ -6,7 +6,7 @@ import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream.ts';
 import { answerProblem, credentialRefusal, ownHeaders } from './own-head.ts';
 import { createHttp1Pool, type Http1Pool } from './http1-pool.ts';
 import { createHttp2Sessions, type Http2Sessions } from './http2-sessions.ts';
-import type { EndpointTls, Outgoing, SendEnd } from './transport.ts';
+import { unreachable, type EndpointTls, type Outgoing, type SendEnd } from './transport.ts';
 import { upgradeDirectly } from './upgrade-directly.ts';
 
 export type DirectOptions = {
@@ -32,6 +32,7 @@ export function createDirectUpstream(options: DirectOptions): Upstream {
   const url = new URL(options.server);
   const prefix = url.pathname.replace(/\/$/, '');
   let transports: Transports | null = null;
+  let closed = false;
 
   const current = (): Transports => {
     const { version, tls } = credential.tls();
@@ -59,6 +60,11 @@ export function createDirectUpstream(options: DirectOptions): Upstream {
   const attempt = async (request: UpstreamRequest): Promise<SendEnd> => {
     const token = await credential.token();
     if (!token.ok) return { kind: 'failed', refusal: credentialRefusal(token.error), sent: false };
+    // Whoever waited for its credential must not open a connection that nobody closes.
+    if (closed) {
+      const refused = unreachable(new Error('the upstream was closed'));
+      return { kind: 'failed', refusal: refused, sent: false };
+    }
     const bearer =
       token.value === null ? [] : ([['authorization', `Bearer ${token.value.reveal()}`]] as const);
     const headers = [...ownHeaders(request, url.host), ...bearer];
@@ -81,6 +87,7 @@ export function createDirectUpstream(options: DirectOptions): Upstream {
       return end.kind === 'answer' ? checked(end.answer, options.server) : err(end.refusal);
     },
     close: async () => {
+      closed = true;
       transports?.http2.close();
       await transports?.http1.close();
     },

@@ -59,9 +59,14 @@ function keepAsking(session: ClientHttp2Session): void {
 export function createHttp2Sessions(endpoint: Endpoint): Http2Sessions {
   const sessions = new Set<Session>();
   let opening: Promise<Session | 'unsupported'> | null = null;
+  let closed = false;
 
   const open = async (): Promise<Session | 'unsupported'> => {
     const socket = await openSocket(endpoint);
+    if (closed) {
+      socket.destroy();
+      throw new Error('the upstream was closed');
+    }
     if (socket.alpnProtocol !== 'h2') {
       socket.destroy();
       return 'unsupported';
@@ -110,6 +115,7 @@ export function createHttp2Sessions(endpoint: Endpoint): Http2Sessions {
       return entry === 'unsupported' ? entry : sendOn(entry, endpoint, request);
     },
     close: () => {
+      closed = true;
       for (const { session } of sessions) session.destroy();
     },
   };
