@@ -44,7 +44,7 @@ export function requestAttributes(
         ),
       );
     }
-    return ok({ ...NONRESOURCE, ...common });
+    return ok({ ...NONRESOURCE, ...common, longRunning: info.path.startsWith(PROFILES) });
   }
   const verb = policyVerb(info);
   if (verb === null) {
@@ -74,6 +74,9 @@ export function requestAttributes(
   });
 }
 
+/** Profiles take as long as their `seconds` say: long-running for the server too (BasicLongRunningRequestCheck). */
+const PROFILES = '/debug/pprof/';
+
 const NONRESOURCE = {
   scope: 'nonresource',
   verb: 'get',
@@ -85,7 +88,6 @@ const NONRESOURCE = {
   dryRun: false,
   labelSelector: '',
   fieldSelector: '',
-  longRunning: false,
 } as const;
 
 function policyVerb(info: RequestInfo): PolicyVerb | null {

@@ -189,10 +189,12 @@ export function objectIdentity(
   // It becomes a path segment when the gateway reads the object, and the server takes no other (IsValidPathSegmentName).
   if (/^\.{1,2}$|[/%\\;\p{Cc}\p{Surrogate}]/u.test(own.name))
     return invalid(`the body's metadata.name is ${shown(own.name)}, which no path can hold`);
+  // An update or a patch of a collection is none of an object: the audit log has no name for it either.
+  const bodysName = verb === 'create' && name === '' ? own.name : '';
   const isNamed = name !== '' || own.name !== '';
   return ok({
     kind: textAt(body.value, 'kind'),
-    name: name === '' ? own.name : name,
+    name: name === '' ? bodysName : name,
     namespace,
     generateName: verb === 'create' && !isNamed ? own.generateName : '',
   });

@@ -73,7 +73,7 @@ export type RequestAttributes = {
   readonly fieldSelector: string;
   /** Every query parameter, as lists of values: `{"limit": ["500"]}`. */
   readonly options: Readonly<Record<string, readonly string[]>>;
-  /** Watch, log and connect: no client or server deadline ends them. */
+  /** Watch, log, connect and profiles: no client or server deadline ends them. */
   readonly longRunning: boolean;
   readonly wire: { readonly method: string; readonly verb: string };
 };

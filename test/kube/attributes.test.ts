@@ -154,6 +154,16 @@ describe('what policy sees of a target', () => {
     });
   });
 
+  test.each([
+    { path: '/debug/pprof/profile?seconds=120', longRunning: true },
+    { path: '/debug/pprof/', longRunning: true },
+    { path: '/debug/pprof', longRunning: false },
+    { path: '/logs/kube-apiserver.log', longRunning: false },
+    { path: '/metrics', longRunning: false },
+  ])('$path outside the groups has longRunning $longRunning, as for the server', (row) => {
+    expect(attributes('GET', row.path).longRunning).toBe(row.longRunning);
+  });
+
   test('what is deeper than the subresource stays in the path', () => {
     const path = '/api/v1/nodes/n1/proxy/run/kube-system/etcd/etcd';
     const sees = { ...clusterWide, verb: 'connect', resource: 'nodes/proxy', name: 'n1', path };

@@ -288,6 +288,16 @@ describe('objectIdentity', () => {
       is: { name: 'x', namespace: '' },
     },
     {
+      what: 'an update of a collection has no name, whatever its body says',
+      sent: { method: 'PUT', path: pods, body: json({ metadata: { name: 'x' } }) },
+      is: { name: '', namespace: 'payments', generateName: '' },
+    },
+    {
+      what: 'an apply to a collection has no name, whatever its body says',
+      sent: { method: 'PATCH', path: pods, type: apply, body: json({ metadata: { name: 'x' } }) },
+      is: { name: '', namespace: 'payments', generateName: '' },
+    },
+    {
       what: 'a patch is named by its path',
       sent: { ...PATCH, type: merge, body: json({ spec: {} }) },
       is: { kind: '', name: 'x', namespace: 'payments' },
