@@ -72,8 +72,7 @@ export function readBody(input: BodyInput): Result<RequestBody, Refusal> {
     return unsupported(`the content type ${type.value} is for PATCH, not for ${method}`);
   const reading = OBJECT_TYPES.get(type.value);
   if (reading !== undefined) return read(bytes, reading, type.value);
-  if (type.value === PROTOBUF && attributes.scope !== 'nonresource')
-    return readProtobuf(bytes, attributes);
+  if (type.value === PROTOBUF) return readProtobuf(bytes, attributes);
   return ok({ kind: 'opaque', bytes, contentType: type.value });
 }
 

@@ -5,7 +5,7 @@ import type { ProtobufForm } from './protobuf-schema.ts';
 import type { JsonValue } from './request.ts';
 
 /** The fields of a message that has a JSON form of its own, by name: null where one is absent. */
-export type FormFields = Readonly<Record<string, JsonValue>>;
+type FormFields = Readonly<Record<string, JsonValue>>;
 
 /** Raw JSON stands inside of objects, so it gets a part of the levels that a body may have (base/limits.ts). */
 const rawDepthMax = 64;

@@ -4,13 +4,13 @@ import { protobufKindsText, protobufMessagesText } from './protobuf-table.ts';
  * How often a field stands, and what it is in Go: `.` once, always there; `?` a pointer, so perhaps absent; `*` a list;
  * `%` a map with string keys; `>` an embedded struct, whose fields JSON writes into the parent.
  */
-export type ProtobufCardinality = '.' | '?' | '*' | '%' | '>';
+type ProtobufCardinality = '.' | '?' | '*' | '%' | '>';
 
 /** Types that are no message: text, boolean, int32, int64, double, bytes. */
 export type ProtobufScalar = 's' | 'b' | 'i' | 'l' | 'd' | 'y';
 
 /** Messages that JSON writes otherwise than as an object of their fields; see protobuf-forms.ts. */
-export const protobufForms = [
+const protobufForms = [
   'time',
   'micro-time',
   'duration',
