@@ -11,6 +11,7 @@ import {
   protobufFields,
   ProtobufFault,
   protobufText,
+  spend,
   type FieldBudget,
   type ProtobufField,
 } from './protobuf.ts';
@@ -22,7 +23,7 @@ const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 
 /** Messages in messages: the JSON of a custom resource's deepest schema has about 40. */
 const messageDepthMax = 64;
-/** Of a body, all its messages together. */
+/** Fields of a body and the messages made of them, all together. */
 const fieldsMax = 100_000;
 
 const NOTHING = new Uint8Array();
@@ -122,6 +123,8 @@ class Reader {
     depth: number,
   ): void {
     if (depth > messageDepthMax) throw new ProtobufFault('too many messages in messages');
+    // Absent messages count too: two bytes of an empty Deployment are eight objects of zeros.
+    spend(this.#budget);
     const found = new Map<number, ProtobufField[]>();
     for (const field of protobufFields(bytes, this.#budget)) {
       const known = message.byNumber.get(field.number);

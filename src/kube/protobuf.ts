@@ -7,8 +7,14 @@ export type ProtobufField = { readonly number: number } & (
 /** A message that is not taken. Thrown inside the protobuf reader only: a Result on each of 100,000 fields costs more. */
 export class ProtobufFault extends Error {}
 
-/** How many more fields a body may have, all its messages together. */
+/** How many more fields a body may have, and messages be made of them, all together. */
 export type FieldBudget = { left: number };
+
+/** Takes one field or message from the budget; throws ProtobufFault where none is left. */
+export function spend(budget: FieldBudget): void {
+  budget.left -= 1;
+  if (budget.left < 0) throw new ProtobufFault('too many fields');
+}
 
 /** protobuf.dev/programming-guides/encoding: a varint has at most ten bytes, and the tenth holds one bit. */
 const varintBytesMax = 10;
@@ -53,8 +59,7 @@ export function protobufFields(bytes: Uint8Array, budget: FieldBudget): Protobuf
   const fields: ProtobufField[] = [];
   let at = 0;
   while (at < bytes.length) {
-    budget.left -= 1;
-    if (budget.left < 0) throw new ProtobufFault('too many fields');
+    spend(budget);
     const tag = readVarint(bytes, at);
     const key = Number(tag.value);
     const number = Math.floor(key / 8);

@@ -54,7 +54,7 @@ const read = (message: Buffer): unknown => {
 };
 
 /** What `kubectl drain --disable-eviction` (v1.35) sends, as its own proxy saw it: the field order is Go's. */
-describe('options that typed clients send as protobuf are read field by field', () => {
+describe('what typed clients send as protobuf is read field by field', () => {
   test.each([
     {
       name: 'nothing',
@@ -102,6 +102,21 @@ describe('options that typed clients send as protobuf are read field by field', 
         apiVersion: 'policy/v1',
         metadata: { name: 'web', namespace: 'shop' },
         deleteOptions: { gracePeriodSeconds: 5 },
+      },
+    },
+    {
+      name: 'raw bytes that are another object in protobuf',
+      message: envelope(
+        'ControllerRevision',
+        'apps/v1',
+        nest(2, 1, envelope('ConfigMap', 'v1', bytes(1, bytes(1, 'a')))),
+      ),
+      options: {
+        kind: 'ControllerRevision',
+        apiVersion: 'apps/v1',
+        metadata: {},
+        data: { kind: 'ConfigMap', apiVersion: 'v1', metadata: { name: 'a' } },
+        revision: 0,
       },
     },
     { name: 'another kind', message: envelope('Pod', 'v9', bytes(1, 'x')), options: null },
@@ -258,6 +273,11 @@ describe('what could be read in two ways, or not wholly, is refused', () => {
       says: 'a double',
     },
     { name: '70 schemas in schemas', message: crd(nested(70)), says: 'messages in messages' },
+    {
+      name: '15,000 empty Deployments, each of eight objects of zeros',
+      message: envelope('DeploymentList', 'apps/v1', Buffer.alloc(30_000, bytes(2, ''))),
+      says: 'too many fields',
+    },
     {
       name: '100,001 fields',
       message: envelope('DeleteOptions', 'v1', Buffer.alloc(200_002, bytes(5, ''))),
