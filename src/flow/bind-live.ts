@@ -1,3 +1,4 @@
+import { rewrittenType } from '../kube/bodies.ts';
 import { withPreconditions } from '../kube/delete-options.ts';
 import { isJsonArray, isJsonObject, metadataOf, textAt } from '../kube/json-guards.ts';
 import { stringifyJson } from '../kube/json.ts';
@@ -29,5 +30,6 @@ export function boundToLive(passing: Passing, plain: Body): Body {
   if (attributes.verb !== 'update' && attributes.verb !== 'patch') return plain;
   const bound = body.kind === 'parsed' ? withUid(body.value, liveUid) : null;
   if (bound === null) return plain;
-  return { body: Buffer.from(stringifyJson(bound)), contentType: plain.contentType };
+  const contentType = rewrittenType(plain.contentType);
+  return { body: Buffer.from(stringifyJson(bound)), contentType };
 }

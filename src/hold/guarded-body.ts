@@ -1,3 +1,4 @@
+import { rewrittenType } from '../kube/bodies.ts';
 import { withPreconditions } from '../kube/delete-options.ts';
 import { isJsonArray, isJsonObject, metadataOf, textAt } from '../kube/json-guards.ts';
 import { stringifyJson } from '../kube/json.ts';
@@ -42,7 +43,8 @@ export function uidBoundBody(request: GuardedRequest, uid: string): GuardedBody 
     ...body.value,
     deleteOptions: { ...options, preconditions: { ...preconditions, uid } },
   };
-  return { bytes: Buffer.from(stringifyJson(bound)), contentType: body.contentType, guard };
+  const contentType = rewrittenType(body.contentType);
+  return { bytes: Buffer.from(stringifyJson(bound)), contentType, guard };
 }
 
 function objectAt(object: JsonObject, key: string): JsonObject {
@@ -76,7 +78,8 @@ export function guardedBody(request: GuardedRequest, resourceVersion: string): G
   const { body } = request;
   // Opaque bytes take no guard: the outcome was compared just before, and the client's own guard may be inside.
   if (body.kind !== 'parsed') return { ...plainBody(request, 'after-image only'), ours: false };
-  const { value, contentType } = body;
+  const { value } = body;
+  const contentType = rewrittenType(body.contentType);
   const guard = `resourceVersion=${resourceVersion}`;
   if (isJsonArray(value)) {
     const bytes = Buffer.from(stringifyJson([testOperation(resourceVersion), ...value]));

@@ -2,7 +2,7 @@ import { refusal, type Refusal } from '../base/errors.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { isJsonArray, isJsonObject, textAt } from './json-guards.ts';
 import { parseJson, stringifyJson } from './json.ts';
-import { protobufOptions } from './protobuf-options.ts';
+import { protobufObject } from './protobuf-object.ts';
 import type { JsonObject, JsonValue, RequestAttributes, RequestBody } from './request.ts';
 import { parseYamlBody } from './yaml.ts';
 
@@ -42,8 +42,8 @@ const unsupported = (what: string): Result<never, Refusal> =>
   err(refusal('HOLDGATE_PARSE_ENCODING_UNSUPPORTED', what));
 
 /**
- * Reads a request's body: JSON and YAML strictly, everything else as opaque bytes. What goes upstream is what was
- * parsed. Refuses encodings, CBOR (415, upon which client-go falls back to JSON), media types that the API server
+ * Reads a request's body: JSON, YAML and the protobuf of built-in kinds strictly, everything else as opaque bytes. What
+ * goes upstream is what was parsed. Refuses encodings, CBOR (415, upon which client-go falls back to JSON), media types that the API server
  * would refuse for the verb, and bodies on GET and HEAD, which some hops drop and others read as the next request.
  */
 export function readBody(input: BodyInput): Result<RequestBody, Refusal> {
@@ -72,7 +72,7 @@ export function readBody(input: BodyInput): Result<RequestBody, Refusal> {
     return unsupported(`the content type ${type.value} is for PATCH, not for ${method}`);
   const reading = OBJECT_TYPES.get(type.value);
   if (reading !== undefined) return read(bytes, reading, type.value);
-  if (type.value === PROTOBUF && takesOptions(attributes)) return readOptions(bytes);
+  if (type.value === PROTOBUF) return readProtobuf(bytes, attributes);
   return ok({ kind: 'opaque', bytes, contentType: type.value });
 }
 
@@ -82,15 +82,31 @@ const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 const takesOptions = ({ verb, resource }: RequestAttributes): boolean =>
   verb === 'delete' || verb === 'deletecollection' || resource === 'pods/eviction';
 
-/** Protobuf options go upstream as the JSON that was read from them. */
-function readOptions(bytes: Buffer): Result<RequestBody, Refusal> {
-  const options = protobufOptions(bytes);
-  if (!options.ok) return invalid(`the body is not taken: ${options.error}; send JSON`);
-  const { value } = options;
-  if (value === null) return ok({ kind: 'opaque', bytes, contentType: PROTOBUF });
-  const sent = Buffer.from(stringifyJson(value));
-  return ok({ kind: 'parsed', value, bytes: sent, contentType: 'application/json' });
+/**
+ * An object that cannot be read wholly and in one way only stays opaque: it passes where a rule takes unread bodies.
+ * Options that cannot be are refused, since what they ask for must be seen. An object goes upstream in the bytes in which
+ * it came, options as the JSON that was read from them.
+ */
+function readProtobuf(bytes: Buffer, attributes: RequestAttributes): Result<RequestBody, Refusal> {
+  const opaque = ok<RequestBody>({ kind: 'opaque', bytes, contentType: PROTOBUF });
+  const object = protobufObject(bytes);
+  if (takesOptions(attributes)) {
+    if (!object.ok) return invalid(`the body is not taken: ${object.error}; send JSON`);
+    const { value } = object;
+    if (value === null) return opaque;
+    const sent = Buffer.from(stringifyJson(value));
+    return ok({ kind: 'parsed', value, bytes: sent, contentType: 'application/json' });
+  }
+  if (!object.ok || object.value === null) return opaque;
+  return ok({ kind: 'parsed', value: object.value, bytes, contentType: PROTOBUF });
 }
+
+/**
+ * The content type of a parsed body that was changed and written anew, which is as JSON: a patch keeps its type, since
+ * that is the operation, and an object that came as protobuf does not.
+ */
+export const rewrittenType = (contentType: string): string =>
+  contentType === PROTOBUF ? 'application/json' : contentType;
 
 /** Some subresources are called without a body (kubevirt's `start`); an object or a patch cannot be stored without one. */
 function withoutBody(attributes: RequestAttributes): Result<RequestBody, Refusal> {

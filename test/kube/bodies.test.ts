@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { objectIdentity, readBody } from '../../src/kube/bodies.ts';
+import { objectIdentity, readBody, rewrittenType } from '../../src/kube/bodies.ts';
 import { attributesOf } from '../support/kube-requests.ts';
 
 type Sent = {
@@ -26,7 +26,58 @@ const PATCH = { method: 'PATCH', path: `${pods}/x` };
 const merge = 'application/merge-patch+json';
 const apply = 'application/apply-patch+yaml';
 
+const protobuf = 'application/vnd.kubernetes.protobuf';
+
+/** Kubernetes' frame and envelope around a message; every part shorter than 128 bytes. */
+function message(apiVersion: string, kind: string, object: string): Buffer {
+  const part = (number: number, value: string): string =>
+    String.fromCharCode(number * 8 + 2, value.length) + value;
+  const type = part(1, part(1, apiVersion) + part(2, kind));
+  return Buffer.from(`k8s\0${type}${part(2, object)}${part(3, '')}${part(4, '')}`, 'latin1');
+}
+
+/** ObjectMeta with a name, as the first field of an object. */
+const named = (name: string): string =>
+  String.fromCharCode(0x0a, name.length + 2, 0x0a, name.length) + name;
+
 describe('readBody', () => {
+  test.each([
+    { what: 'a create', sent: POST },
+    { what: 'an update', sent: PUT },
+    { what: 'a write of a subresource', sent: { method: 'PUT', path: `${pods}/x/status` } },
+  ])('reads the protobuf of $what, and sends on exactly its bytes', ({ sent }) => {
+    const body = message('v1', 'ConfigMap', `${named('x')}\x12\x06\x0a\x01k\x12\x01v`);
+    expect(read({ ...sent, type: protobuf, body })).toEqual({
+      ok: true,
+      value: {
+        kind: 'parsed',
+        value: { kind: 'ConfigMap', apiVersion: 'v1', metadata: { name: 'x' }, data: { k: 'v' } },
+        bytes: body,
+        contentType: protobuf,
+      },
+    });
+  });
+
+  test('reads the protobuf of delete options, and sends them on as JSON', () => {
+    const path = `${pods}/x`;
+    const body = message('v1', 'DeleteOptions', '\x2a\x03All');
+    const value = { kind: 'DeleteOptions', apiVersion: 'v1', dryRun: ['All'] };
+    expect(read({ method: 'DELETE', path, type: protobuf, body })).toEqual({
+      ok: true,
+      value: {
+        kind: 'parsed',
+        value,
+        bytes: Buffer.from(JSON.stringify(value)),
+        contentType: 'application/json',
+      },
+    });
+  });
+
+  test('a body that was read as protobuf and changed is JSON, and a patch keeps its type', () => {
+    expect(rewrittenType(protobuf)).toBe('application/json');
+    expect(rewrittenType(merge)).toBe(merge);
+  });
+
   test('sends on exactly the bytes of the JSON that was parsed', () => {
     const body = ' {"kind": "Pod",\n "n": 18446744073709551615 } ';
     const result = read({ ...POST, body });
@@ -104,6 +155,16 @@ describe('readBody', () => {
       what: 'protobuf',
       sent: { ...POST, type: 'application/vnd.kubernetes.protobuf', body: 'k8s\u0000' },
       as: 'application/vnd.kubernetes.protobuf',
+    },
+    {
+      what: 'protobuf of a kind that is not built in',
+      sent: { ...POST, type: protobuf, body: message('a.example/v1', 'Widget', '') },
+      as: protobuf,
+    },
+    {
+      what: 'protobuf with a field that we do not know',
+      sent: { ...POST, type: protobuf, body: message('v1', 'ConfigMap', '\x7a\x01x') },
+      as: protobuf,
     },
     {
       what: 'an unknown type',
@@ -207,6 +268,16 @@ describe('readBody', () => {
       code: unsupported,
     },
     { what: 'a patch without a type', sent: { ...PATCH, type: '', body: '{}' }, code: unsupported },
+    {
+      what: 'delete options in protobuf that are cut short',
+      sent: {
+        method: 'DELETE',
+        path: `${pods}/x`,
+        type: protobuf,
+        body: message('v1', 'DeleteOptions', '\x2a'),
+      },
+      code: 'HOLDGATE_PARSE_BODY_INVALID',
+    },
     { what: 'a patch as plain JSON', sent: { ...PATCH, body: '{}' }, code: unsupported },
     {
       what: 'a patch as protobuf',
@@ -320,6 +391,10 @@ describe('objectIdentity', () => {
     {
       what: 'an update of another object',
       sent: { ...PUT, body: json({ metadata: { name: 'y' } }) },
+    },
+    {
+      what: 'an update of another object in protobuf',
+      sent: { ...PUT, type: protobuf, body: message('v1', 'Pod', named('y')) },
     },
     {
       what: 'an update that does not repeat its name',
