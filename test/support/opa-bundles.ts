@@ -129,7 +129,7 @@ export function keyPair(kind: 'rsa' | 'ec'): {
       ? generateKeyPairSync('rsa', { modulusLength: 2048 })
       : generateKeyPairSync('ec', { namedCurve: 'P-256' });
   return {
-    // OPA reads the older forms of private keys only.
+    // The forms that every OPA reads.
     privateKey: String(
       privateKey.export({ type: kind === 'rsa' ? 'pkcs1' : 'sec1', format: 'pem' }),
     ),
