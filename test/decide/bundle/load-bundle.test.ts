@@ -85,8 +85,8 @@ describe('a bundle of opa build decides', () => {
   test('with the sources kept at their places of the folder, whatever folder name opa put before', async () => {
     const plain = await buildBundle(good);
     const moved = (archive: Archive): void => {
-      for (const [name, bytes] of [...archive]) {
-        if (!name.endsWith('.rego')) continue;
+      const rego = [...archive].filter(([name]) => name.endsWith('.rego'));
+      for (const [name, bytes] of rego) {
         archive.delete(name);
         archive.set(`policies/${name}`, bytes);
       }
