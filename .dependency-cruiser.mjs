@@ -12,7 +12,7 @@ const anyStage = `^src/(${stages})/`;
 const packages = (names) => `(^|node_modules/)(${names})(/|$)`;
 
 /**
- * A third party that only some folders may use.
+ * A third party that only some folders or files may use.
  * @param {string} name
  * @param {string} names
  * @param {string} allowed
@@ -22,7 +22,7 @@ const fence = (name, names, allowed, comment) => ({
   name,
   comment,
   severity: 'error',
-  from: { path: '^src/', pathNot: `^src/(${allowed})/` },
+  from: { path: '^src/', pathNot: `^src/(${allowed})(/|$)` },
   to: { path: packages(names) },
 });
 
@@ -159,9 +159,10 @@ export default {
     fence(
       'jose-only-in-identify',
       'jose',
-      'identify|local',
-      'Tokens are read in identify/ and made in local/.',
+      'identify|local|decide/bundle/signature\\.ts',
+      'Tokens are read in identify/ and made in local/; one file of decide/ checks the signature of bundles.',
     ),
+    fence('tar-only-in-decide', 'tar-stream', 'decide/bundle', 'Archives are read in one place.'),
     fence(
       'opa-only-in-decide',
       '@open-policy-agent',

@@ -1,7 +1,7 @@
 import { checkPolicies, problemText } from '../decide/index.ts';
 import { maskPathProblem } from '../mask/index.ts';
 import { exitCodes, parse, type Command } from './command.ts';
-import { configOf } from './gateway-file.ts';
+import { configOf, policiesDirectory } from './gateway-file.ts';
 
 export const checkCommand: Command = {
   name: 'check',
@@ -21,7 +21,7 @@ makes the rule say nothing, so each wants a test for it.
       policies: { type: 'string' },
     });
     const config = await configOf(values.config ?? null, io);
-    const directory = values.policies ?? config.policies.directory ?? 'policies';
+    const directory = policiesDirectory(values.policies, config);
     const checked = await checkPolicies({
       directory,
       opa: { configured: config.policies.opa, searchPath: io.env['PATH'] },

@@ -22,7 +22,7 @@ import { parseTarget } from '../kube/target.ts';
 import { maskPathProblem } from '../mask/index.ts';
 import { apiClient, apiHelp, apiOptions } from './api-client.ts';
 import { CommandError, exitCodes, parse, type Command, type Io } from './command.ts';
-import { configOf } from './gateway-file.ts';
+import { configOf, policiesDirectory } from './gateway-file.ts';
 import { json, safeText } from './output.ts';
 
 const explainedSchema = z.object({
@@ -154,7 +154,7 @@ function joined(
 async function explainRequest(line: string, values: Values, io: Io): Promise<number> {
   const config = await configOf(values.config ?? null, io);
   const opa = { configured: config.policies.opa, searchPath: io.env['PATH'] };
-  const directory = values.policies ?? config.policies.directory ?? 'policies';
+  const directory = policiesDirectory(values.policies, config);
   const loaded = await checkPolicies({
     directory,
     opa,

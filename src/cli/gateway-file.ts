@@ -34,6 +34,15 @@ export async function configOf(file: string | null, io: Io): Promise<Config> {
   throw new CommandError(config.error.map(formatConfigProblem).join('\n'), exitCodes.failed);
 }
 
+/** The policies folder that a command works on: the one named, else the configured one. */
+export function policiesDirectory(named: string | undefined, { policies }: Config): string {
+  if (named !== undefined) return named;
+  if (policies.bundle === undefined) return policies.directory ?? 'policies';
+  throw new CommandError(
+    'the configured policies are a bundle, which the gateway checks when it takes it; name the folder that it is built from with --policies',
+  );
+}
+
 /** The data directory that the options name: a configuration's, or `.holdgate`. */
 export async function dataDirectoryOf(place: Place, io: Io): Promise<string> {
   if (place['data-directory'] !== undefined) return place['data-directory'];

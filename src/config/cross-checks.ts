@@ -1,5 +1,6 @@
 import { isLoopbackHost } from '../base/loopback.ts';
 import type { ConfigPath, Finding } from './problem.ts';
+import { policyChecks } from './policy-checks.ts';
 import type { Config, IssuerConfig } from './schema.ts';
 
 /** What is wrong between fields that are each well-formed: names used twice, names that nothing has, doors that overlap. */
@@ -13,6 +14,7 @@ export function crossChecks(config: Config): readonly Finding[] {
     ...peopleIssuers(config),
     ...approvers(config),
     ...localIssuer(config),
+    ...policyChecks(config.policies),
   ];
 }
 

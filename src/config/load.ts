@@ -16,7 +16,7 @@ const configBytesMax = 1024 * 1024;
 /**
  * Reads the configuration file, or takes every default where `file` is null. In the answer all paths are absolute
  * (relative ones count from the file's folder, without a file from the working directory), `policies.directory` is
- * set, and every file and environment variable that it names is there. All problems are reported at once.
+ * set unless there is a bundle, and every file and environment variable that it names is there. All problems are reported at once.
  */
 export async function loadConfig(
   file: string | null,
@@ -53,6 +53,7 @@ function complete(
   const config = withAbsolutePaths(parsed.data, baseDirectory);
   const findings = [...crossChecks(config), ...missingReferences(config, environment)];
   if (findings.length > 0) return err(inOrder(findings.map(locate)));
+  if (config.policies.bundle !== undefined) return ok(config);
   const directory = config.policies.directory ?? shippedPoliciesDirectory;
   return ok({ ...config, policies: { ...config.policies, directory } });
 }

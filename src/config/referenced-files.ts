@@ -9,7 +9,10 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 type Kind = 'file' | 'directory' | 'program' | 'made';
 
-/** Where the configuration names files; `*` stands for each item of a list. `made` is created by the gateway itself. */
+/**
+ * Where the configuration names files; `*` stands for each item of a list or mapping. `made` may come later: the gateway
+ * makes it itself, or it is a bundle that a pipeline has yet to bring.
+ */
 const FILES: readonly (readonly [string, Kind])[] = [
   ['dataDirectory', 'made'],
   ['data.tls.certificateFile', 'file'],
@@ -26,10 +29,20 @@ const FILES: readonly (readonly [string, Kind])[] = [
   ['clusters.*.credential.serviceAccount.directory', 'directory'],
   ['database.url.file', 'file'],
   ['policies.directory', 'directory'],
+  ['policies.bundle.file', 'made'],
+  ['policies.bundle.token.file', 'file'],
+  ['policies.bundle.certificateAuthority', 'file'],
+  ['policies.verification.keys.*.publicKey', 'file'],
+  ['policies.verification.keys.*.secret.file', 'file'],
   ['policies.opa', 'program'],
 ];
 
-const VARIABLES = ['clusters.*.credential.token.env', 'database.url.env'];
+const VARIABLES = [
+  'clusters.*.credential.token.env',
+  'database.url.env',
+  'policies.bundle.token.env',
+  'policies.verification.keys.*.secret.env',
+];
 
 /** The configuration with every path made absolute, relative ones counted from `baseDirectory`. */
 export function withAbsolutePaths(config: Config, baseDirectory: string): Config {
@@ -102,8 +115,10 @@ function textsAt(config: Config, pattern: string): { path: ConfigPath; text: str
   for (const part of pattern.split('.')) {
     paths = paths.flatMap((path) => {
       if (part !== '*') return [[...path, part]];
-      const list = valueAt(config, path);
-      return Array.isArray(list) ? list.map((_, index) => [...path, index]) : [];
+      const items = valueAt(config, path);
+      if (Array.isArray(items)) return items.map((_, index) => [...path, index]);
+      if (typeof items !== 'object' || items === null) return [];
+      return Object.keys(items).map((key) => [...path, key]);
     });
   }
   return paths.flatMap((path) => {

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { issuerSchema } from './issuer-schema.ts';
+import { policiesSchema } from './policies-schema.ts';
 import { seconds } from './seconds.ts';
+import { secretSource, type SecretSource } from './secret-source.ts';
 
 /**
  * The configuration: one YAML file, this schema. Objects are strict (an unknown key is an error), every field says its
@@ -14,15 +16,6 @@ const port = (fallback: number) =>
     .max(65_535)
     .default(fallback)
     .describe(`TCP port; 0 picks a free one. Default ${fallback}.`);
-
-const secretSource = z
-  .union([
-    z.strictObject({
-      file: z.string().describe('A file that holds the secret; re-read when it changes.'),
-    }),
-    z.strictObject({ env: z.string().describe('The environment variable that holds the secret.') }),
-  ])
-  .describe('Where a secret comes from: never inline.');
 
 const name = (what: string) =>
   z
@@ -174,19 +167,7 @@ export const configSchema = z.strictObject({
     .describe(
       'The cluster of paths without /clusters/<name>; a saved change takes effect without a restart. Default: the first.',
     ),
-  policies: z
-    .strictObject({
-      directory: z
-        .string()
-        .optional()
-        .describe('The policies folder. Default: the one shipped with Holdgate.'),
-      opa: z
-        .string()
-        .optional()
-        .describe('The opa program. Default: the one that npm installed, else `opa` on the PATH.'),
-    })
-    .prefault({})
-    .describe('The rules.'),
+  policies: policiesSchema.prefault({}).describe('The rules.'),
   approverGroups: z
     .record(
       z.string(),
@@ -217,5 +198,5 @@ export type Config = z.infer<typeof configSchema>;
 export type IssuerConfig = z.infer<typeof issuerSchema>;
 export type ClusterConfig = z.infer<typeof cluster>;
 export type CredentialConfig = z.infer<typeof credential>;
-export type SecretSource = z.infer<typeof secretSource>;
+export type { SecretSource };
 export type RoleName = (typeof roleNames)[number];

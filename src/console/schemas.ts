@@ -84,8 +84,23 @@ export const decisionPage = z
   .object({ items: z.array(decisionItem), cursor: z.string().nullable() })
   .openapi('DecisionPage');
 
+const decidingPolicy = z
+  .looseObject({
+    wasm: z.string(),
+    sources: z.string(),
+    compiler: z.string(),
+    revision: z.string().optional().openapi({
+      description:
+        "The revision of the bundle's manifest; empty for a policies folder. Older records have none.",
+    }),
+  })
+  .openapi({ description: 'Null where the request was refused before policy.' });
+
 export const decisionDetail = z
-  .looseObject({ decision: z.looseObject({}), outcome: z.looseObject({}).nullable() })
+  .looseObject({
+    decision: z.looseObject({ policy: decidingPolicy.nullable() }),
+    outcome: z.looseObject({}).nullable(),
+  })
   .openapi('DecisionDetail');
 
 export const explained = z

@@ -1,6 +1,7 @@
 import { err, ok, type Result } from '../base/result.ts';
 import type { ElementPorts } from './element-strings.ts';
-import { loadPolicy, type Policy } from './load-policy.ts';
+import { loadPolicy } from './load-policy.ts';
+import type { Policy } from './start-policy.ts';
 import { findOpa, type OpaPlaces } from './opa.ts';
 import { readSources, type PolicySources } from './policy-sources.ts';
 import { problem, wholeFile, type PolicyProblem } from './problem.ts';

@@ -12,11 +12,17 @@ type Topic = { readonly schema: DataSchema; readonly dataFile: string };
 export type Topics = {
   readonly problems: readonly PolicyProblem[];
   readonly byName: ReadonlyMap<string, Topic>;
+  /** Topics that have no schema, where they need none. */
+  readonly withoutSchema: ReadonlySet<string>;
 };
 
-/** Reads the schemas of all topics; data without a schema, and a schema without data, are refused. */
-export function readTopics(files: ReadonlyMap<string, string>): Topics {
+/** `optional`: sources out of a bundle, where `opa build` leaves the schemas out. */
+export type SchemaNeed = 'mandatory' | 'optional';
+
+/** Reads the schemas of all topics; data without a mandatory schema, and a schema without data, are refused. */
+export function readTopics(files: ReadonlyMap<string, string>, schemas: SchemaNeed): Topics {
   const problems: PolicyProblem[] = [];
+  const withoutSchema = new Set<string>();
   const byName = new Map<string, Topic>();
   const names = new Set([...files.keys()].map(topicOf).filter((name) => name !== null));
   for (const name of names) {
@@ -34,6 +40,8 @@ export function readTopics(files: ReadonlyMap<string, string>): Topics {
       problems.push(
         problem(second, wholeFile, `data.${name} has two files of data`, 'keep one of them'),
       );
+    } else if (text === undefined && schemas === 'optional') {
+      withoutSchema.add(name);
     } else if (text === undefined) {
       problems.push(
         problem(
@@ -52,7 +60,7 @@ export function readTopics(files: ReadonlyMap<string, string>): Topics {
       }
     }
   }
-  return { problems, byName };
+  return { problems, byName, withoutSchema };
 }
 
 function parseSchema(text: string): DataSchema | string {
@@ -75,6 +83,7 @@ export function checkDataReferences(
     const text = `data.${path.join('.')}`;
     const topic = topics.byName.get(name);
     if (topic === undefined) {
+      if (topics.withoutSchema.has(name)) return;
       if (topics.problems.some((one) => one.file.startsWith(`${name}/`))) return;
       const fix = `add ${name}/data.yaml and ${name}/schema.json`;
       problems.push(problem(file, at, `${text}: there is no such data`, fix));
@@ -104,7 +113,7 @@ export function checkValues(
   const problems: PolicyProblem[] = [];
   const groups = new Set<string>();
   const say = (name: string, path: readonly string[], what: string, fix: string): void => {
-    const file = topics.byName.get(name)?.dataFile ?? '';
+    const file = topics.byName.get(name)?.dataFile ?? `${name}/data.json`;
     const at = placeInYaml(files.get(file) ?? '', path);
     problems.push(problem(file, at, what, fix));
   };

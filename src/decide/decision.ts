@@ -47,8 +47,10 @@ export type RecordElement = Because & { readonly level: RecordLevel };
 export type PolicyIdentity = {
   readonly wasm: string;
   readonly sources: string;
-  /** `opa/0.70.0`. */
+  /** `opa/0.70.0`; `bundle` where the module came ready in a bundle. */
   readonly compiler: string;
+  /** The revision that a bundle's manifest names; empty for a folder, and for a bundle that names none. */
+  readonly revision: string;
 };
 
 export type Decision = {

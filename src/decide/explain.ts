@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../base/result.ts';
 import { openWorkbench } from './compile.ts';
 import type { Because } from './decision.ts';
-import type { Policy } from './load-policy.ts';
+import type { Policy } from './start-policy.ts';
 import { findOpa, type OpaPlaces } from './opa.ts';
 import type { PolicyInput } from './policy-input.ts';
 import type { PolicySources } from './policy-sources.ts';

@@ -11,7 +11,7 @@ import {
   isRuleModule,
   touches,
 } from './check-shape.ts';
-import { checkDataReferences, readTopics, type Topics } from './check-topics.ts';
+import { checkDataReferences, readTopics, type SchemaNeed, type Topics } from './check-topics.ts';
 import { problem, type PolicyProblem } from './problem.ts';
 import type { Module, Rule, Term } from './rego-ast.ts';
 import { isTestFile, linkProgram, ruleReferences, type Reference } from './rego-program.ts';
@@ -41,9 +41,10 @@ export function loadChecks(
   files: ReadonlyMap<string, string>,
   modules: readonly Module[],
   ports: ElementPorts,
+  schemas: SchemaNeed = 'mandatory',
 ): LoadChecks {
   const program = linkProgram(modules);
-  const topics = readTopics(files);
+  const topics = readTopics(files, schemas);
   const elements = modules.map((module) => checkElements(program, module, ports));
   const dataUses = elements.flatMap((one) => one.dataUses);
   const outside = program.modules.filter((module) => module.package[0] !== 'gate');

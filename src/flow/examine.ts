@@ -29,7 +29,7 @@ const OPEN_DISCOVERY: Decision = {
   holds: [],
   mask: [],
   record: [],
-  policy: { wasm: '', sources: '', compiler: '' },
+  policy: { wasm: '', sources: '', compiler: '', revision: '' },
 };
 
 const NO_DRY_RUN = { forClient: false, forObject: false };

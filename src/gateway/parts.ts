@@ -3,7 +3,12 @@ import { randomIds } from '../base/ids.ts';
 import { errorText, type Log } from '../base/log.ts';
 import { ok } from '../base/result.ts';
 import { resolveSecret, type Config, type Environment } from '../config/index.ts';
-import { createPolicies, problemText, type Policies } from '../decide/index.ts';
+import {
+  createBundlePolicies,
+  createPolicies,
+  problemText,
+  type Policies,
+} from '../decide/index.ts';
 import { createApprovals, type Approvals } from '../hold/index.ts';
 import { createIdentifier, fetchJson, type FetchJson, type Identifier } from '../identify/index.ts';
 import { openLocalIssuer, withLocalIdentities, type LocalIssuer } from '../local/index.ts';
@@ -17,6 +22,7 @@ import {
   ensureMigrated,
   type Store,
 } from '../store/index.ts';
+import { bundleOrigin } from './bundle.ts';
 
 export type GatewayOptions = {
   readonly env: Environment;
@@ -90,8 +96,7 @@ export async function openPolicies(
       ports.groups.set(name, group.members);
   };
   fill([]);
-  const opened = await createPolicies({
-    directory: config.policies.directory ?? '',
+  const common: Omit<Parameters<typeof createPolicies>[0], 'directory'> = {
     opa: { configured: config.policies.opa, searchPath: env['PATH'] },
     // The local profile has a member for whatever group a rule names.
     approverGroups: config.identity.local ? null : Object.keys(config.approverGroups),
@@ -104,7 +109,12 @@ export async function openPolicies(
       fill(loaded.approverGroups);
       await ports.recorder.append({ kind: 'policy', requestId: '', cluster: '', policy, previous });
     },
-  });
+  };
+  const bundle = bundleOrigin(config, env);
+  const opened =
+    bundle === null
+      ? await createPolicies({ ...common, directory: config.policies.directory ?? '' })
+      : await createBundlePolicies({ ...common, ...bundle });
   if (!opened.ok) throw new StartError(opened.error.map(problemText).join('\n'));
   closing.push({ name: 'policies', close: () => opened.value.close() });
   for (const problem of opened.value.problems())

@@ -8,6 +8,10 @@ import type {
 } from '../decide/index.ts';
 import type { PolicyInput } from '../decide/index.ts';
 
+/** Which policy decided. Entries that were made before there were bundles have no revision. */
+export type RecordedPolicy = Omit<PolicyIdentity, 'revision'> &
+  Partial<Pick<PolicyIdentity, 'revision'>>;
+
 /**
  * What is recorded: append-only entries, each a leaf whose bytes are stored verbatim. One request has one `decision`
  * and, when it ended, one `outcome`; the gateway's own calls (a dry run, a read of the live object) are `attempt`s,
@@ -64,7 +68,7 @@ export type DecisionEntry = Common & {
   readonly because: readonly Because[];
   readonly mask: readonly MaskElement[];
   readonly record: readonly RecordElement[];
-  readonly policy: PolicyIdentity | null;
+  readonly policy: RecordedPolicy | null;
   readonly bodies: readonly BodyRef[];
   /** The approval that released the request, or that it waits for. */
   readonly approvalId: string | null;
@@ -127,7 +131,7 @@ export type ReleaseEntry = Common & {
   /** 1 for the first try; a conflict that our own guard caused is repeated. */
   readonly attempt: number;
   readonly because: readonly Because[];
-  readonly policy: PolicyIdentity;
+  readonly policy: RecordedPolicy;
   /** The digest of what the caller sent, of what is sent, and the guard put in between. */
   readonly digest: string;
   readonly digestSent: string;
@@ -151,8 +155,8 @@ export type PolicyChangeEntry = {
   readonly kind: 'policy';
   readonly requestId: '';
   readonly cluster: '';
-  readonly policy: PolicyIdentity;
-  readonly previous: PolicyIdentity | null;
+  readonly policy: RecordedPolicy;
+  readonly previous: RecordedPolicy | null;
 };
 
 /** A cluster as it is recorded: where it is and how the gateway authenticates there, never with what secret. */

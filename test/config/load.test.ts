@@ -63,7 +63,7 @@ describe('a configuration without mistakes', () => {
       value: {
         ...configSchema.parse({}),
         dataDirectory: resolve('.holdgate'),
-        policies: { directory: shippedPoliciesDirectory },
+        policies: { directory: shippedPoliciesDirectory, unsigned: false },
       },
     });
   });
@@ -78,6 +78,32 @@ describe('a configuration without mistakes', () => {
       });
     },
   );
+
+  test('a bundle takes the place of the folder, and its paths count from the file too', async () => {
+    const loaded = await load(`
+policies:
+  bundle: {url: "https://x.example/b.tar.gz", certificateAuthority: ca.pem, token: {file: token}}
+  verification: {keys: {ci: {publicKey: ca.pem, algorithm: ES256}}}
+`);
+    expect(loaded).toMatchObject({
+      ok: true,
+      value: {
+        policies: {
+          bundle: {
+            pollSeconds: 30,
+            certificateAuthority: join(directory, 'ca.pem'),
+            token: { file: join(directory, 'token') },
+          },
+          verification: {
+            keys: { ci: { publicKey: join(directory, 'ca.pem') } },
+            scope: '',
+            excludeFiles: [],
+          },
+        },
+      },
+    });
+    expect(loaded.ok && loaded.value.policies.directory).toBeUndefined();
+  });
 
   test('paths count from the file, not from where the gateway was started', async () => {
     const loaded = await load(`
@@ -275,11 +301,22 @@ describe('each mistake is named with file, line, column, path, what was expected
     return path;
   }
 
+  test('the key files of bundle signatures are looked for, the bundle itself may come later', async () => {
+    const said = await problems(
+      'policies:\n  bundle: {file: later.tar.gz}\n  verification: {keys: {ci.2: {publicKey: nokey.pem, algorithm: ES256}}}\n',
+    );
+    expect(said).toHaveLength(1);
+    expect(said[0]).toMatch(/^FILE:3:.*publicKey: DIR\/nokey\.pem does not exist/);
+  });
+
   test('a program without permission is named', async () => {
     const said = await problems('policies: {opa: ./ca.pem}');
     expect(said.join()).toMatch(/policies\.opa: DIR\/ca\.pem may not be executed/);
   });
 });
+
+/** The configuration's own folder has this file. */
+const KEYS = '{keys: {ci: {publicKey: ca.pem, algorithm: ES256}}}';
 
 describe('fields that contradict each other', () => {
   const people = (more: string) => `identity:
@@ -318,6 +355,46 @@ ${more}`;
       name: 'a local issuer that others could reach',
       text: 'identity: {local: true}\npeople: {address: 0.0.0.0}',
       says: /FILE:2:10: people\.address: is no loopback address/,
+    },
+    {
+      name: 'rules in a folder and in a bundle',
+      text: 'policies: {directory: ., bundle: {file: b}, unsigned: true}',
+      says: /policies\.bundle: stands beside policies\.directory/,
+    },
+    {
+      name: 'a bundle that nobody vouches for',
+      text: 'policies: {bundle: {file: b}}',
+      says: /policies\.bundle: says nothing of who must have signed it/,
+    },
+    {
+      name: 'a bundle over plain http',
+      text: 'policies: {bundle: {url: "http://x/b.tar.gz"}, unsigned: true}',
+      says: /policies\.bundle\.url: must be an https URL/,
+    },
+    {
+      name: 'a bundle signed and unsigned',
+      text: `policies: {bundle: {file: b}, unsigned: true, verification: ${KEYS}}`,
+      says: /policies\.unsigned: is true beside verification/,
+    },
+    {
+      name: 'a signature without a bundle',
+      text: `policies: {verification: ${KEYS}}`,
+      says: /policies\.verification: is about a bundle, and there is none/,
+    },
+    {
+      name: 'a signature by a key that is not there',
+      text: `policies: {bundle: {file: b}, verification: ${KEYS.replace('{', '{keyid: x, ')}}`,
+      says: /policies\.verification\.keyid: is none of the keys/,
+    },
+    {
+      name: 'a signature by no key at all',
+      text: 'policies: {bundle: {file: b}, verification: {keys: {}}}',
+      says: /policies\.verification\.keys: names no key/,
+    },
+    {
+      name: 'a public key with the algorithm of a secret',
+      text: `policies: {bundle: {file: b}, verification: ${KEYS.replace('ES256', 'HS256')}}`,
+      says: /policies\.verification\.keys\.ci\.algorithm: is none of the values/,
     },
   ])('are refused: $name', async ({ text, says }) => {
     const said = await problems(text);

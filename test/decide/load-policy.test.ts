@@ -303,6 +303,7 @@ record contains {"id": "d", "reason": "r", "level": "full"} if true
     expect(others).toEqual({
       sources: sourcesOf({ [RULE]: allowAll }).hash,
       compiler: compiler.name,
+      revision: '',
     });
   });
 });

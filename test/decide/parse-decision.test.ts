@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseDecision, parseFetch } from '../../src/decide/parse-decision.ts';
 import { inputOf } from '../support/policy-fixtures.ts';
 
-const policy = { wasm: 'sha256:a', sources: 'sha256:b', compiler: 'opa/0' };
+const policy = { wasm: 'sha256:a', sources: 'sha256:b', compiler: 'opa/0', revision: '' };
 const element = { rule: 'x', id: 'a', reason: 'r' };
 const good = { verdict: 'allow', because: [element], mask: [], record: [] };
 const hold = { ...element, approvers: ['oncall'] };

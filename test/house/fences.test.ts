@@ -113,6 +113,10 @@ const cases: readonly { file: string; text: string; rule: string | null }[] = [
   { file: 'identify/verify.ts', text: "export * from 'jose';", rule: null },
   { file: 'local/issuer.ts', text: "export * from 'jose';", rule: null },
   { file: 'console/login.ts', text: "export * from 'jose';", rule: 'jose-only-in-identify' },
+  { file: 'decide/bundle/signature.ts', text: "export * from 'jose';", rule: null },
+  { file: 'decide/bundle/archive.ts', text: "export * from 'tar-stream';", rule: null },
+  { file: 'decide/token.ts', text: "export * from 'jose';", rule: 'jose-only-in-identify' },
+  { file: 'console/archive.ts', text: "export * from 'tar-stream';", rule: 'tar-only-in-decide' },
   { file: 'decide/engine.ts', text: "export * from '@open-policy-agent/opa-wasm';", rule: null },
   {
     file: 'mask/engine.ts',

@@ -38,7 +38,7 @@ export function decisionStoreSuite(open: () => Store): void {
     decisions = createDecisionStore(store);
     const holds = { verdict: 'hold', approvalId: 'approval-1' } as const;
     const hold = { kind: 'hold', cluster: 'prod', approvalId: 'approval-1', reason: '' } as const;
-    const policy = { wasm: '', sources: '', compiler: '' };
+    const policy = { wasm: '', sources: '', compiler: '', revision: '' };
     const held = [{ rule: 'payments_pods', id: 'delete', reason: 'needs its on-call' }];
     const mask = [
       {

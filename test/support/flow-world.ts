@@ -10,7 +10,7 @@ import type { Identity } from '../../src/identify/index.ts';
 import type { RecordEntry } from '../../src/record/index.ts';
 import { fakeExchange, type FakeExchange, type FakeRequest } from './fake-exchange.ts';
 
-export const POLICY = { wasm: 'sha256:a', sources: 'sha256:b', compiler: 'opa/test' };
+export const POLICY = { wasm: 'sha256:a', sources: 'sha256:b', compiler: 'opa/test', revision: '' };
 
 export const agent: Identity = {
   issuer: 'https://issuer.test',

@@ -21,7 +21,7 @@ const summary = {
   bodyBytes: 0,
 };
 
-const policy = { wasm: 'sha256:a', sources: 'sha256:b', compiler: 'opa/test' };
+const policy = { wasm: 'sha256:a', sources: 'sha256:b', compiler: 'opa/test', revision: '' };
 
 export const requirement = (id: string, groups: readonly string[], quorum = 1) => ({
   rule: 'protected',

@@ -82,7 +82,7 @@ export function someDecision(
     because: [{ rule: 'pipelines', id: 'deploy', reason: 'pipelines may deploy' }],
     mask: [],
     record: [],
-    policy: { wasm: 'sha256:aa', sources: 'sha256:bb', compiler: 'opa/0.70.0' },
+    policy: { wasm: 'sha256:aa', sources: 'sha256:bb', compiler: 'opa/0.70.0', revision: 'v1' },
     bodies: [],
     approvalId: null,
     digest: null,
