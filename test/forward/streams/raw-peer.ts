@@ -34,7 +34,7 @@ export type RawPeer = {
 };
 
 /** Sets the flags of a control frame. */
-export function flagged(frame: Buffer, flags: number): Buffer {
+function flagged(frame: Buffer, flags: number): Buffer {
   frame.writeUInt8(flags, 4);
   return frame;
 }

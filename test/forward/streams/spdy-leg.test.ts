@@ -207,7 +207,7 @@ describe('the end', () => {
     expect(timers.running()).toBe(0);
   });
 
-  test('after the peer is leaving no stream is opened, and open ones go on', async () => {
+  test('a leg whose peer closed the session ends clean, also with a stream open, and takes no more', async () => {
     const { client, server } = connect();
     const id = client.leg.open(stdin);
     await client.log.seen((event) => event.kind === 'accepted');

@@ -6,7 +6,7 @@ import { spdyDictionary, spdyDictionaryId } from './spdy-dictionary.ts';
 export type HeaderBlock = ReadonlyMap<string, readonly string[]>;
 
 /** Kubernetes sends three headers a stream; these bounds leave room and no more. */
-export const headerCountMax = 64;
+const headerCountMax = 64;
 export const headerBlockBytesMax = 64 * 1024;
 
 /** How far deflate looks back (RFC 1951, section 2). */

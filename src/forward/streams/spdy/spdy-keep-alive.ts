@@ -24,7 +24,7 @@ export const systemLegTimers: LegTimers = {
 
 const silenceMaxMs = 60_000;
 
-export type KeepAliveOptions = {
+type KeepAliveOptions = {
   /** Odd for a client, even for a server. */
   readonly firstPingId: number;
   readonly intervalMs: number;

@@ -177,6 +177,7 @@ class SpdyConnection {
   }
 
   #fail(detail: string): void {
+    if (this.#phase !== 'open') return;
     this.#output.send(controlFrame.goaway(this.session.lastPeerId, goawayStatus.protocolError));
     this.#end({ kind: 'protocol', detail });
   }

@@ -18,11 +18,11 @@ import type { SpdyOutput } from './spdy-output.ts';
 import { SpdyStreams, type SpdyStream } from './spdy-streams.ts';
 import { fromHeaders, toHeaders } from './stream-headers.ts';
 
-export type SpdySessionOptions = {
+type SpdySessionOptions = {
   readonly role: 'client' | 'server';
   readonly output: SpdyOutput;
   readonly keepAlive: Pick<SpdyKeepAlive, 'sent' | 'answered'>;
-  /** The peer broke the protocol, or a bound: the session is over. Must call `stop`. */
+  /** The peer broke the protocol, or a bound: the session is over. May be called again. */
   readonly fail: (detail: string) => void;
 };
 
@@ -86,7 +86,7 @@ export class SpdySession {
   accept(id: number): void {
     const stream = this.#streams.get(id);
     if (stream === undefined || stream.isOurs || stream.accepted) return;
-    this.#output.send(controlFrame.synReply(id, this.#writeHeaders(new Map())));
+    this.#answer(controlFrame.synReply(id, this.#writeHeaders(new Map())));
     this.#onAccepted(id, stream);
   }
 
@@ -116,7 +116,7 @@ export class SpdySession {
     if (stream === undefined) return;
     const isRefusal = !stream.isOurs && !stream.accepted;
     const status = isRefusal ? resetStatus.refusedStream : resetStatus.cancel;
-    this.#output.send(controlFrame.rstStream(id, status));
+    this.#answer(controlFrame.rstStream(id, status));
     this.#forget(id);
   }
 
@@ -253,7 +253,12 @@ export class SpdySession {
     this.#events?.reset(id);
   }
 
+  /**
+   * Sends what the peer provoked, also by way of the caller. A peer that opens and resets streams, or pings, and reads
+   * nothing must not fill our memory.
+   */
   #answer(frame: Buffer): void {
-    if (!this.#output.answer(frame)) this.#fail('the peer asks for answers that it does not read');
+    if (this.#output.answer(frame)) return;
+    process.nextTick(() => this.#fail('the peer asks for answers that it does not read'));
   }
 }

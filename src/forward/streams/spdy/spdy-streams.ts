@@ -1,5 +1,5 @@
 /** How many streams may be open at once, of both sides: port-forward opens two for each of its connections. */
-export const streamsMax = 512;
+const streamsMax = 512;
 /** How many bytes may wait for peers to accept their streams. */
 const heldBytesMax = 1024 * 1024;
 
