@@ -19,7 +19,6 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/moby/spdystream"
 	"k8s.io/apimachinery/pkg/util/httpstream"
@@ -66,7 +65,7 @@ func serve() {
 	socket := must(listener.Accept())
 	var conn httpstream.Connection
 	ready := make(chan struct{})
-	conn = must(spdy.NewServerConnectionWithPings(socket, func(stream httpstream.Stream, replySent <-chan struct{}) error {
+	conn = must(spdy.NewServerConnection(socket, func(stream httpstream.Stream, replySent <-chan struct{}) error {
 		port := stream.Headers().Get("port")
 		if port == "4" {
 			return errors.New("refused, as asked")
@@ -77,7 +76,7 @@ func serve() {
 			serveStream(conn, stream, port)
 		}()
 		return nil
-	}, 50*time.Millisecond))
+	}))
 	close(ready)
 	<-conn.CloseChan()
 	say(map[string]any{"closed": true})
@@ -123,7 +122,7 @@ func headers(streamType string, port int, request int) http.Header {
 // dial forwards 50 connections at a time, twice, and then tries what the other side refuses and resets.
 func dial(address string) {
 	socket := must(net.Dial("tcp", address))
-	conn := must(spdy.NewClientConnectionWithPings(socket, 50*time.Millisecond))
+	conn := must(spdy.NewClientConnection(socket))
 	for round := 0; round < 2; round++ {
 		var wait sync.WaitGroup
 		for n := 0; n < 50; n++ {

@@ -81,6 +81,7 @@ export type Meeting = {
   readonly peer: RawPeer;
   readonly timers: HandTimers;
   readonly hangUp: () => void;
+  readonly breakOff: () => void;
   readonly isClosed: () => boolean;
 };
 
@@ -95,5 +96,13 @@ export function meet(
   const leg = createSpdyLeg(a, { role, timers, ...options });
   const peer = rawPeer(b);
   const log = logLeg(leg, { opened: (id) => leg.accept(id), ...on });
-  return { leg, log, peer, timers, hangUp: () => void b.end(), isClosed: () => a.destroyed };
+  return {
+    leg,
+    log,
+    peer,
+    timers,
+    hangUp: () => void b.end(),
+    breakOff: () => void b.destroy(),
+    isClosed: () => a.destroyed,
+  };
 }

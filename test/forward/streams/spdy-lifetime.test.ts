@@ -103,6 +103,20 @@ describe('the end of the peer', () => {
     expect(isClosed()).toBe(true);
   });
 
+  const losses = [
+    { what: 'before any stream', send: () => [], end: 'gone' },
+    { what: 'with a stream open', send: (peer: RawPeer) => [peer.syn(1, stdin)], end: 'gone' },
+    { what: 'behind GOAWAY', send: () => [controlFrame.goaway(0, 0)], end: 'clean' },
+  ];
+  test.each(losses)('by a lost connection, $what, is $end', async ({ send, end }) => {
+    const { peer, log, breakOff } = meet('server');
+    peer.send(...send(peer));
+    await settled();
+    breakOff();
+    await settled();
+    expect(log.of('ended')).toMatchObject([{ end: { kind: end } }]);
+  });
+
   test('behind its GOAWAY no stream is opened by either side, open ones go on', async () => {
     const { leg, peer, log } = meet('server');
     peer.send(peer.syn(1, stdin), controlFrame.goaway(0, 0), peer.syn(3, stdin), dataFrame(1, 'x'));

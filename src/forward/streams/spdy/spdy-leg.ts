@@ -171,8 +171,10 @@ class SpdyConnection {
     else this.#destroyAfter(lingerMs);
   }
 
+  /** Behind GOAWAY a connection may also end in a reset: moby/spdystream closes its socket with our last PING unread. */
   #onLost(detail: string): void {
-    const isClean = this.#phase === 'closing' && this.#socket.writableFinished;
+    const isClosed = this.#phase === 'closing' && this.#socket.writableFinished;
+    const isClean = isClosed || this.session.isLeaving;
     this.#end(isClean ? { kind: 'clean', code: 1000 } : { kind: 'gone', detail });
   }
 
