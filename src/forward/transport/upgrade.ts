@@ -37,6 +37,7 @@ export type UpgradeAnswer =
 const connectTimeoutMs = 10_000;
 /** The API server connects to the kubelet before it answers; its own bound is 30 s. Milliseconds. */
 const answerTimeoutMs = 60_000;
+const keepAliveDelayMs = 30_000;
 /** A Status with a long message. */
 const refusalBytesMax = 1024 * 1024;
 const headBytesMax = 64 * 1024;
@@ -82,6 +83,9 @@ export function sendUpgrade(
     const late = (): void => void request.destroy(new Error('no answer in time'));
     let timer = setTimeout(late, connectTimeoutMs);
     outgoing.signal.addEventListener('abort', onAbort, { once: true });
+    // Keystrokes must not wait for Nagle, nor a half-open connection for ever.
+    request.setNoDelay(true);
+    request.setSocketKeepAlive(true, keepAliveDelayMs);
     request.on('socket', (socket) =>
       socket.once('secureConnect', () => {
         sent = true;
