@@ -14,7 +14,11 @@ import { smallGet } from './scenarios/latency.ts';
 /** `npx tsx bench/profile.ts`: where the gateway's CPU goes for a small GET, by function and by file, self and total time. */
 type Node = {
   readonly id: number;
-  readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
+  readonly callFrame: {
+    readonly functionName: string;
+    readonly url: string;
+    readonly lineNumber: number;
+  };
   readonly children?: readonly number[];
 };
 type Profile = {
@@ -32,7 +36,8 @@ const placeOf = ({ callFrame: { functionName, url, lineNumber } }: Node): string
 function summarize(profile: Profile) {
   const byId = new Map(profile.nodes.map((node) => [node.id, node]));
   const parent = new Map<number, number>();
-  for (const node of profile.nodes) for (const child of node.children ?? []) parent.set(child, node.id);
+  for (const node of profile.nodes)
+    for (const child of node.children ?? []) parent.set(child, node.id);
   const self = new Map<string, number>();
   const total = new Map<string, number>();
   let busy = 0;
@@ -52,7 +57,12 @@ function summarize(profile: Profile) {
   return { self, total, busy };
 }
 
-function print(title: string, times: ReadonlyMap<string, number>, busy: number, requests: number): void {
+function print(
+  title: string,
+  times: ReadonlyMap<string, number>,
+  busy: number,
+  requests: number,
+): void {
   console.log(`\n${title}: µs a request, share`);
   const rows = [...times].toSorted((one, other) => other[1] - one[1]).slice(0, 60);
   for (const [place, us] of rows) {
@@ -95,7 +105,9 @@ try {
   const { self, total, busy } = summarize(
     JSON.parse(readFileSync(join(profiles, file), 'utf8')) as Profile,
   );
-  console.log(`${load.requests} requests, ${((load.cpuSeconds / load.requests) * 1e6).toFixed(0)} µs CPU each`);
+  console.log(
+    `${load.requests} requests, ${((load.cpuSeconds / load.requests) * 1e6).toFixed(0)} µs CPU each`,
+  );
   console.log(`the profile: ${join(profiles, file)}`);
   print('self', self, busy, load.requests);
   print('total', total, busy, load.requests);

@@ -15,6 +15,7 @@ import {
   type Subject,
 } from './support/subjects.ts';
 import { openWorld } from './support/world.ts';
+import { decisions, growth } from './scenarios/decisions.ts';
 import { freshConnections, latency } from './scenarios/latency.ts';
 import { lists, openLoop, saturation } from './scenarios/saturation.ts';
 
@@ -60,10 +61,13 @@ export async function runBench(options: BenchOptions): Promise<number> {
     for (const protocol of ['h2', 'h1'] as const) {
       if (wanted('latency'))
         note(`latency ${protocol}`, await latency(world, subjects, protocol, options.acceptNoise));
-      if (wanted('saturation')) note(`saturation ${protocol}`, await saturation(world, subjects, protocol));
+      if (wanted('saturation'))
+        note(`saturation ${protocol}`, await saturation(world, subjects, protocol));
     }
     if (wanted('fresh')) note('fresh', await freshConnections(world, subjects));
     if (wanted('list')) note('list', await lists(world, subjects));
+    if (wanted('decisions')) note('decisions', await decisions(world));
+    if (wanted('growth')) note('growth', await growth(world));
     if (wanted('open')) note('open loop', await openLoop(world, subjects));
     ended = true;
   } finally {

@@ -25,8 +25,7 @@ export type Paired = {
 const perBlock = (
   { blocks }: Blocks,
   value: (us: (name: string, share: 'p50Us' | 'p90Us' | 'p99Us') => number) => number,
-): number[] =>
-  blocks.map((block) => value((name, share) => block[name]?.[share] ?? Number.NaN));
+): number[] => blocks.map((block) => value((name, share) => block[name]?.[share] ?? Number.NaN));
 
 export function checkSteady(measured: Blocks, accept: boolean): void {
   const direct = perBlock(measured, (us) => us('direct', 'p50Us'));
@@ -56,7 +55,8 @@ export async function latency(
     perBlock(
       measured,
       (us) =>
-        (us('holdgate', 'p50Us') - us('direct', 'p50Us')) / (us(peer, 'p50Us') - us('direct', 'p50Us')),
+        (us('holdgate', 'p50Us') - us('direct', 'p50Us')) /
+        (us(peer, 'p50Us') - us('direct', 'p50Us')),
     );
   const id = (rest: string): string => `latency-${protocol}/${rest}`;
   const what = `small GET, warm ${protocol}: `;
@@ -69,7 +69,11 @@ export async function latency(
           ...(max === undefined ? {} : { target: { max } }),
           gate: true,
         })
-      : missing(id(`added-p50-over-${peer}`), `${what}added p50 / ${peer}'s`, `${peer} is not here`);
+      : missing(
+          id(`added-p50-over-${peer}`),
+          `${what}added p50 / ${peer}'s`,
+          `${peer} is not here`,
+        );
   const ms = (values: readonly number[]): number[] => values.map((us) => us / 1000);
   const figures = [
     ratio('go-h2', 2),

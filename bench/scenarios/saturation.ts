@@ -107,12 +107,18 @@ export async function saturation(
   const what = `small GET, ${loadConnections} ${protocol} connections: `;
   const table = await tableOf(subjects, measured);
   const cpu = (one: string, other: string, rest: Pick<Figure, 'target' | 'gate'>): Figure => {
-    const name = { id: id(`cpu-${one}-over-${other}`), what: `${what}CPU a request, ${one} / ${other}` };
+    const name = {
+      id: id(`cpu-${one}-over-${other}`),
+      what: `${what}CPU a request, ${one} / ${other}`,
+    };
     if (!measured.has(one) || !measured.has(other)) return missing(name.id, name.what, 'not here');
     return figure(ratios(measured, one, other, cpuUs), { ...name, unit: 'x', ...rest });
   };
   const rate = (peer: string, min: number): Figure => {
-    const name = { id: id(`rps-over-${peer}`), what: `${what}requests a second of a core / ${peer}'s` };
+    const name = {
+      id: id(`rps-over-${peer}`),
+      what: `${what}requests a second of a core / ${peer}'s`,
+    };
     if (!measured.has(peer)) return missing(name.id, name.what, `${peer} is not here`);
     // Of a core in full use: where the load could not fill it, CPU a request says what a full core would do.
     const perCpuSecond = (one: LoadFigures): number => one.requests / one.cpuSeconds;
@@ -148,17 +154,25 @@ export async function lists(world: World, subjects: readonly Subject[]): Promise
       target: { min: 0.45 },
       gate: true,
     }),
-    figure((measured.get('holdgate') ?? []).map((one) => bytesPerCpuSecond(one) / 1e6), {
-      id: 'list/megabytes',
-      what: '1 MB list, h2: bytes for a second of CPU',
-      unit: 'MB/s',
-      better: 'higher',
-    }),
+    figure(
+      (measured.get('holdgate') ?? []).map((one) => bytesPerCpuSecond(one) / 1e6),
+      {
+        id: 'list/megabytes',
+        what: '1 MB list, h2: bytes for a second of CPU',
+        unit: 'MB/s',
+        better: 'higher',
+      },
+    ),
   ];
   return { figures, table: await tableOf(subjects, measured) };
 }
 
-export type OpenRow = { readonly rate: number; readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number };
+export type OpenRow = {
+  readonly rate: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+};
 
 /** Requests at fixed rates, whatever the answers do: what a stall costs those who come during it. */
 export async function openLoop(

@@ -44,7 +44,8 @@ function forward(
   const sent: string[] = [];
   for (const name in headers) {
     const value = headers[name];
-    if (typeof value === 'string' && !name.startsWith(':') && !HOP.has(name)) sent.push(name, value);
+    if (typeof value === 'string' && !name.startsWith(':') && !HOP.has(name))
+      sent.push(name, value);
   }
   upstream.dispatch(
     { method: method as Dispatcher.HttpMethod, path, headers: sent, body },

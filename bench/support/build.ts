@@ -37,7 +37,10 @@ export async function build(): Promise<void> {
         rewriteRelativeImportExtensions: true,
       },
     });
-    const text = compiled.outputText.replaceAll(/(['"])\.\.\/\.\.\/src\//g, `$1${join(repository, 'dist')}/`);
+    const text = compiled.outputText.replaceAll(
+      /(['"])\.\.\/\.\.\/src\//g,
+      `$1${join(repository, 'dist')}/`,
+    );
     writeFileSync(subjectFile(file.replace(/\.ts$/, '')), text);
   }
 }

@@ -23,10 +23,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** A figure out of one value for each block: their median, lowest and highest. */
-export function figure(
-  values: readonly number[],
-  rest: Omit<Figure, 'value' | 'spread'>,
-): Figure {
+export function figure(values: readonly number[], rest: Omit<Figure, 'value' | 'spread'>): Figure {
   const spread = [Math.min(...values), Math.max(...values)] as const;
   return { ...rest, value: median(values), spread };
 }

@@ -46,7 +46,9 @@ export function describeMachine(): Machine {
 
 /** Cores: load, upstream and database on one, the subject on the other. Null where processes cannot be pinned. */
 export const cores: { readonly load: string; readonly subject: string } | null =
-  process.platform === 'linux' && cpus().length >= 2 && versionLine('taskset', ['--version']) !== null
+  process.platform === 'linux' &&
+  cpus().length >= 2 &&
+  versionLine('taskset', ['--version']) !== null
     ? { load: '0', subject: '1' }
     : null;
 

@@ -215,7 +215,12 @@ export async function startDurableHoldgate(world: World, databaseUrl: string): P
     {
       name: 'holdgate-durable',
       port,
-      command: nodeCommand(join(import.meta.dirname, '../../dist/main.js'), 'serve', '--config', file),
+      command: nodeCommand(
+        join(import.meta.dirname, '../../dist/main.js'),
+        'serve',
+        '--config',
+        file,
+      ),
       env: { HOLDGATE_BENCH_DATABASE: databaseUrl },
       ready: /"message":"ready"/,
     },

@@ -53,7 +53,12 @@ async function mint(dataDirectory: string, peopleUrl: string): Promise<World['to
 export async function openWorld(counts: Counts): Promise<World> {
   const directory = mkdtempSync(join(tmpdir(), 'holdgate-bench-'));
   const hostnames = ['localhost', '127.0.0.1'];
-  const made = await ensureLocalCertificates(join(directory, 'tls'), hostnames, Date.now(), 'bench');
+  const made = await ensureLocalCertificates(
+    join(directory, 'tls'),
+    hostnames,
+    Date.now(),
+    'bench',
+  );
   const tls = { certificate: made.certificateFile, key: made.keyFile, ca: made.caFile };
   const [port = 0, control = 0, people = 0] = await freePorts([0, 0, 0]);
   const dataDirectory = join(directory, 'data');
