@@ -16,8 +16,11 @@ import {
 } from './support/subjects.ts';
 import { openWorld } from './support/world.ts';
 import { decisions, growth } from './scenarios/decisions.ts';
+import { durable } from './scenarios/durable.ts';
+import { execStreams } from './scenarios/exec.ts';
 import { freshConnections, latency } from './scenarios/latency.ts';
 import { lists, openLoop, saturation } from './scenarios/saturation.ts';
+import { leavers, watches } from './scenarios/watches.ts';
 
 export type BenchOptions = {
   readonly counts: Counts;
@@ -66,6 +69,9 @@ export async function runBench(options: BenchOptions): Promise<number> {
     }
     if (wanted('fresh')) note('fresh', await freshConnections(world, subjects));
     if (wanted('list')) note('list', await lists(world, subjects));
+    if (wanted('durable')) note('durable', await durable(world, subjects));
+    if (wanted('watches')) note('watches', await watches(world));
+    if (wanted('exec')) note('exec', await execStreams(world, subjects));
     if (wanted('decisions')) note('decisions', await decisions(world));
     if (wanted('growth')) note('growth', await growth(world));
     if (wanted('open')) note('open loop', await openLoop(world, subjects));

@@ -47,6 +47,9 @@ func serveExec(w http.ResponseWriter, r *http.Request) {
 	defer conn.Close()
 	fmt.Fprintf(buffered, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n",
 		acceptKey(r.Header.Get("Sec-Websocket-Key")), execProtocol)
+	if buffered.Flush() != nil {
+		return
+	}
 	command := r.URL.Query()["command"]
 	if len(command) == 2 && command[0] == "stream" {
 		bytes, _ := strconv.Atoi(command[1])
@@ -154,6 +157,8 @@ func openExec(t *target, query string) (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// A stream that hangs is a failure to report, not one to wait for.
+	conn.SetDeadline(time.Now().Add(60 * time.Second))
 	buffered := bufio.NewReadWriter(bufio.NewReaderSize(conn, 64*1024), bufio.NewWriter(conn))
 	key := make([]byte, 16)
 	rand.Read(key)

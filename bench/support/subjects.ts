@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { run } from '../../prove/support/processes.ts';
 import { subjectFile } from './build.ts';
 import { startChild, type Child, type ChildOptions } from './child.ts';
 import { versionLine } from './machine.ts';
@@ -204,24 +205,27 @@ export async function startHoldgate(world: World): Promise<Subject> {
   );
 }
 
-/** The gateway as it ships, on a PostgreSQL. */
+const gatewayProgram = join(import.meta.dirname, '../../dist/main.js');
+
+/** The gateway as it ships, on an empty PostgreSQL. */
 export async function startDurableHoldgate(world: World, databaseUrl: string): Promise<Subject> {
   const port = await world.freePort();
   const file = join(world.directory, 'holdgate.yaml');
   const database = { url: { env: 'HOLDGATE_BENCH_DATABASE' } };
+  // JSON is YAML.
   writeFileSync(file, JSON.stringify(gatewayConfig(world, { port, database })));
+  const env = { HOLDGATE_BENCH_DATABASE: databaseUrl };
+  const migrated = await run(process.execPath, [gatewayProgram, 'migrate', '--config', file], {
+    env,
+  });
+  if (migrated.code !== 0) throw new Error(`holdgate migrate: ${migrated.stderr}`);
   return startSubject(
     world,
     {
       name: 'holdgate-durable',
       port,
-      command: nodeCommand(
-        join(import.meta.dirname, '../../dist/main.js'),
-        'serve',
-        '--config',
-        file,
-      ),
-      env: { HOLDGATE_BENCH_DATABASE: databaseUrl },
+      command: nodeCommand(gatewayProgram, 'serve', '--config', file),
+      env,
       ready: /"message":"ready"/,
     },
     world.tokens.agent,

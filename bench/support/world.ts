@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
@@ -49,6 +49,15 @@ async function mint(dataDirectory: string, peopleUrl: string): Promise<World['to
   return { agent: await token('agent'), person: await token('person') };
 }
 
+/** The starter policies give nobody a shell: here the person gets one, by data, as an operator would. */
+function openExec(policies: string): void {
+  const file = join(policies, 'secrets/data.yaml');
+  const before = readFileSync(file, 'utf8');
+  const after = before.replace(/^unmasked_groups:.*$/m, 'unmasked_groups: [local-people]');
+  if (after === before) throw new Error(`${file} has no unmasked_groups`);
+  writeFileSync(file, after);
+}
+
 /** Makes certificates and tokens, and starts the upstream. */
 export async function openWorld(counts: Counts): Promise<World> {
   const directory = mkdtempSync(join(tmpdir(), 'holdgate-bench-'));
@@ -68,6 +77,7 @@ export async function openWorld(counts: Counts): Promise<World> {
   writeFileSync(gatewayTokenFile, 'bench', { mode: 0o600 });
   const policies = join(directory, 'policies');
   cpSync(join(packageDirectory, 'policies'), policies, { recursive: true });
+  openExec(policies);
   const upstream: Child = await startChild({
     name: 'upstream',
     command: [peersProgram, 'upstream'],
