@@ -23,30 +23,25 @@ type Decided = {
 
 const blocks = 5;
 
-/** Decisions in a process of their own, on the subject's core. */
-async function decide(
-  world: World,
-  policies: string,
-  input: object,
-  count: number,
-  expected: string,
-): Promise<Decided> {
+type Case = { readonly policies: string; readonly input: object; readonly count: number };
+
+/** Decisions in a process of their own, on the subject's core: the cases in turn, block by block. */
+async function decide(world: World, cases: readonly Case[]): Promise<Decided[]> {
   const logFile = join(world.directory, `decisions-${Date.now()}.log`);
   const child = await startChild({
     name: 'decisions',
     command: [process.execPath, subjectFile('decisions')],
     core: 'subject',
-    spec: { policies, input, count, blocks },
+    spec: { cases, blocks },
     logFile,
     ready: /^figures .*\n/m,
   });
   await child.stop();
-  const line = /^figures (.*)$/m.exec(child.output())?.[1] ?? 'null';
-  const decided = JSON.parse(line) as Decided;
+  const line = /^figures (.*)$/m.exec(child.output())?.[1] ?? '[]';
+  const decided = JSON.parse(line) as Decided[];
   // A default deny is quick, and no measure of the rules.
-  if (decided.verdicts.join() !== expected) {
-    throw new Error(`the decisions were ${decided.verdicts.join()}, not ${expected}`);
-  }
+  const wrong = decided.find(({ verdicts }) => verdicts.join() !== 'allow');
+  if (wrong !== undefined) throw new Error(`decisions were ${wrong.verdicts.join()}, not allow`);
   return decided;
 }
 
@@ -148,25 +143,28 @@ function opaBench(world: World, opa: string, directory: string): number {
 /** What a decision costs, against OPA itself, against the size of the input, grants and tables. */
 export async function decisions(world: World) {
   const { decisions: count } = world.counts;
-  const table: Record<string, object> = {};
-  const row = (name: string, one: Decided): Decided => {
+  const { policies } = world;
+  const table: Record<string, Record<string, number>> = {};
+  const sizes = [1, 10, 64];
+  const [read, ...creates] = await decide(world, [
+    { policies, input: readInput, count },
+    ...sizes.map((kilobytes) => ({
+      policies,
+      input: createInput(kilobytes * 1024),
+      count: Math.max(200, Math.floor(count / (4 * kilobytes))),
+    })),
+  ]);
+  if (read === undefined) throw new Error('nothing was decided');
+  const row = (name: string, { blocks: some, residentGrowth }: Decided): void => {
     table[name] = {
-      p50Us: median(one.blocks.map((block) => block.p50Us)),
-      p99Us: median(one.blocks.map((block) => block.p99Us)),
-      loadedMs: one.loadedMs,
-      residentGrowth: one.residentGrowth,
+      p50Us: median(some.map((block) => block.p50Us)),
+      p99Us: median(some.map((block) => block.p99Us)),
+      cpuUs: median(some.map((block) => block.cpuUs)),
+      residentGrowth,
     };
-    return one;
   };
-  const read = row(
-    'an agent reads a pod',
-    await decide(world, world.policies, readInput, count, 'allow'),
-  );
-  for (const kilobytes of [1, 10, 64]) {
-    const some = Math.max(200, Math.floor(count / (4 * kilobytes)));
-    const input = createInput(kilobytes * 1024);
-    row(`a create with ${kilobytes} KB`, await decide(world, world.policies, input, some, 'allow'));
-  }
+  row('an agent reads a pod', read);
+  creates.forEach((one, at) => row(`a create with a body of ${sizes[at]} KB`, one));
   const p50 = read.blocks.map((block) => block.p50Us);
   const figures: Figure[] = [
     figure(
@@ -242,42 +240,43 @@ const tableOf = (number: number): object => ({
   ),
 });
 
-/** Time growth: the same decision with ten times ten times more beside it. */
+/** Time growth: the same decision with much more data beside it. */
 export async function growth(world: World) {
   const { decisions: count, grants, tableRules } = world.counts;
   const some = Math.max(1000, Math.floor(count / 5));
-  const table: Record<string, object> = {};
-  const p50 = async (name: string, topic: string, data: object, input: object, verdict: string) => {
-    const one = await decide(world, policiesWith(world, name, topic, data), input, some, verdict);
-    const us = one.blocks.map((block) => block.p50Us);
-    table[name] = { p50Us: median(us), loadedMs: one.loadedMs };
-    return us;
-  };
-  const grantee = granteeInput('group-7');
-  const few = await p50('10 grants', 'pipelines', grantsOf(10), grantee, 'allow');
-  const many = await p50(`${grants} grants`, 'pipelines', grantsOf(grants), grantee, 'allow');
-  const small = await p50('10 table rules', 'protected', tableOf(10), readInput, 'allow');
-  const large = await p50(
-    `${tableRules} table rules`,
-    'protected',
-    tableOf(tableRules),
-    readInput,
-    'allow',
-  );
-  const ratio = (id: string, what: string, one: number[], other: number[]): Figure =>
-    figure(
-      other.map((us, at) => us / (one[at] ?? Number.NaN)),
+  const table: Record<string, Record<string, number>> = {};
+  const ratio = async (
+    id: string,
+    topic: string,
+    sizes: readonly [number, number],
+    dataOf: (number: number) => object,
+    input: object,
+  ): Promise<Figure> => {
+    const cases = sizes.map((size) => ({
+      policies: policiesWith(world, `${id}-${size}`, topic, dataOf(size)),
+      input,
+      count: some,
+    }));
+    const decided = await decide(world, cases);
+    const [few, many] = decided.map((one) => one.blocks.map((block) => block.p50Us));
+    decided.forEach(({ loadedMs }, at) => {
+      const p50Us = median((at === 0 ? few : many) ?? []);
+      table[`${sizes[at]} ${id}`] = { p50Us, loadedMs };
+    });
+    return figure(
+      (many ?? []).map((us, at) => us / (few?.[at] ?? Number.NaN)),
       {
         id: `growth/${id}`,
-        what,
+        what: `p50 of a decision with ${sizes[1]} ${id} / with ${sizes[0]}`,
         unit: 'x',
         target: { max: 1.1 },
         gate: true,
       },
     );
+  };
   const figures = [
-    ratio('grants', `p50 of a decision with ${grants} grants / with 10`, few, many),
-    ratio('table', `p50 of a decision with ${tableRules} rules in a table / with 10`, small, large),
+    await ratio('grants', 'pipelines', [10, grants], grantsOf, granteeInput('group-7')),
+    await ratio('table rules', 'protected', [10, tableRules], tableOf, readInput),
     missing(
       'growth/sessions',
       'p50 of a request with 10,000 open sessions / with 10',

@@ -1,5 +1,5 @@
-import { missing, type Figure } from '../support/figures.ts';
-import { probe, ProbeError, type ExecFigures } from '../support/peers.ts';
+import { failed, type Figure } from '../support/figures.ts';
+import { probe, type ExecFigures } from '../support/peers.ts';
 import { targetOf, type Subject } from '../support/subjects.ts';
 import type { World } from '../support/world.ts';
 
@@ -22,7 +22,7 @@ type Row = {
 export async function execStreams(world: World, subjects: readonly Subject[]) {
   const { execBytes: bytes, echoes } = world.counts;
   const table: Record<string, Row> = {};
-  const failed: Figure[] = [];
+  const failures: Figure[] = [];
   for (const subject of subjects) {
     if (!['direct', 'go-h2', 'holdgate'].includes(subject.name)) continue;
     const token = subject.name === 'holdgate' ? world.tokens.person : subject.token;
@@ -39,14 +39,11 @@ export async function execStreams(world: World, subjects: readonly Subject[]) {
         echoP99Us: one.echo.p99Us,
       };
     } catch (cause) {
-      if (!(cause instanceof ProbeError)) throw cause;
-      failed.push(
-        missing(`exec/${subject.name}`, `exec through ${subject.name}`, `FAILED: ${cause.message}`),
-      );
+      failures.push(failed(`exec/${subject.name}`, `exec through ${subject.name}`, cause));
     }
   }
   const [ours, theirs] = [table['holdgate'], table['go-h2']];
-  if (ours === undefined || theirs === undefined) return { figures: failed, table };
+  if (ours === undefined || theirs === undefined) return { figures: failures, table };
   const figures: Figure[] = [
     {
       id: 'exec/rate-over-go-h2',
@@ -65,5 +62,5 @@ export async function execStreams(world: World, subjects: readonly Subject[]) {
       gate: true,
     },
   ];
-  return { figures: [...failed, ...figures], table };
+  return { figures: [...failures, ...figures], table };
 }

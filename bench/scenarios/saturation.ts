@@ -167,22 +167,12 @@ export async function lists(world: World, subjects: readonly Subject[]): Promise
   return { figures, table: await tableOf(subjects, measured) };
 }
 
-export type OpenRow = {
-  readonly rate: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-};
-
 /** Requests at fixed rates, whatever the answers do: what a stall costs those who come during it. */
-export async function openLoop(
-  world: World,
-  subjects: readonly Subject[],
-): Promise<{ readonly figures: readonly Figure[]; readonly table: Record<string, OpenRow[]> }> {
+export async function openLoop(world: World, subjects: readonly Subject[]) {
   const { openRates, openSeconds } = world.counts;
-  const table: Record<string, OpenRow[]> = {};
+  const table: Record<string, Record<string, number>> = {};
   for (const subject of subjects) {
-    const rows: OpenRow[] = [];
+    const row: Record<string, number> = {};
     for (const rate of openRates) {
       const { times } = await probe<LoadFigures>('openloop', {
         target: targetOf(world, subject, 'h2', smallGet),
@@ -190,15 +180,16 @@ export async function openLoop(
         rate,
         seconds: openSeconds,
       });
-      const ms = (us: number): number => us / 1000;
-      rows.push({ rate, p50Ms: ms(times.p50Us), p99Ms: ms(times.p99Us), maxMs: ms(times.maxUs) });
+      row[`p50Ms, ${rate}/s`] = times.p50Us / 1000;
+      row[`p99Ms, ${rate}/s`] = times.p99Us / 1000;
+      row[`maxMs, ${rate}/s`] = times.maxUs / 1000;
     }
-    table[subject.name] = rows;
+    table[subject.name] = row;
   }
-  const figures = openRates.map((rate, at): Figure => {
-    const p99 = (name: string): number => table[name]?.[at]?.p99Ms ?? Number.NaN;
+  const figures = openRates.map((rate): Figure => {
+    const p99 = (name: string): number => table[name]?.[`p99Ms, ${rate}/s`] ?? Number.NaN;
     return {
-      id: `open-loop/p99-added-${rate}`,
+      id: `open-loop/added-p99-${rate}`,
       what: `small GET, h2, ${rate} requests a second, open loop: added p99`,
       value: p99('holdgate') - p99('direct'),
       unit: 'ms',

@@ -1,6 +1,6 @@
 import { eventsPerSecond, streamsPerConnection } from '../support/counts.ts';
-import { missing, type Figure } from '../support/figures.ts';
-import { probe, ProbeError, type LoadFigures, type WatchFigures } from '../support/peers.ts';
+import { failed, type Figure } from '../support/figures.ts';
+import { probe, type LoadFigures, type WatchFigures } from '../support/peers.ts';
 import { startGoProxy, startHoldgate, targetOf, type Subject } from '../support/subjects.ts';
 import type { World } from '../support/world.ts';
 import { smallGet } from './latency.ts';
@@ -102,12 +102,11 @@ export async function watches(world: World) {
         table[`${subject.name}, ${count}`] = row;
         rows.push(row);
       } catch (cause) {
-        if (!(cause instanceof ProbeError)) throw cause;
         figures.push(
-          missing(
+          failed(
             `watches-${count}/${subject.name}`,
             `${count} open watches, ${subject.name}`,
-            `FAILED: ${cause.message}`,
+            cause,
           ),
         );
       } finally {
@@ -120,9 +119,25 @@ export async function watches(world: World) {
   return { figures, table };
 }
 
-/** Clients that leave in the middle of a list, by both protocols: the gateway goes on serving. Throws where it does not. */
-export async function leavers(world: World, holdgate: Subject): Promise<void> {
+const leaversCount = 100;
+
+/** Clients that leave in the middle of a list, by both protocols; afterwards the gateway must serve as before. */
+export async function leavers(world: World, subjects: readonly Subject[]) {
+  const holdgate = subjects.find(({ name }) => name === 'holdgate');
+  if (holdgate === undefined) throw new Error('the gateway is not among the subjects');
+  const figures: Figure[] = [];
   for (const protocol of ['h2', 'h1'] as const) {
-    await probe('leave', { target: targetOf(world, holdgate, protocol, list), times: 100 });
+    const [id, what] = [
+      `leavers/${protocol}`,
+      `serves after ${leaversCount} clients left in the middle of a list, ${protocol}`,
+    ];
+    try {
+      const target = targetOf(world, holdgate, protocol, list);
+      await probe('leave', { target, times: leaversCount });
+      figures.push({ id, what, value: 1, unit: '', target: { min: 1 } });
+    } catch (cause) {
+      figures.push(failed(id, what, cause));
+    }
   }
+  return { figures, table: {} };
 }

@@ -1,3 +1,5 @@
+import { ProbeError } from './peers.ts';
+
 /** One figure of a run. With a target it is judged, with `gate` it is compared with the committed baseline. */
 export type Figure = {
   readonly id: string;
@@ -12,6 +14,8 @@ export type Figure = {
   readonly spread?: readonly [number, number];
   readonly gate?: true;
   readonly note?: string;
+  /** The scenario itself went wrong: the run fails, whatever the other figures say. */
+  readonly failed?: true;
 };
 
 /** The middle value; NaN of nothing. */
@@ -36,6 +40,13 @@ export const missing = (id: string, what: string, note: string): Figure => ({
   unit: '',
   note,
 });
+
+/** A scenario, or a part of it, that went wrong. What is no failure of a probe is a bug of ours, and thrown on. */
+export function failed(id: string, what: string, cause: unknown): Figure {
+  if (!(cause instanceof ProbeError)) throw cause;
+  const note = cause.message.split('\n').join(' ').slice(0, 300);
+  return { id, what, value: null, unit: '', note, failed: true };
+}
 
 /** Whether a figure meets its target; null where it has none, or no value. */
 export function meets({ target, value }: Figure): boolean | null {

@@ -1,6 +1,7 @@
 import { meets, targetText, valueText, type Figure } from './figures.ts';
 
 const mark = (figure: Figure): string => {
+  if (figure.failed === true) return 'FAIL';
   const met = meets(figure);
   if (met === null) return '    ';
   return met ? 'ok  ' : 'MISS';
