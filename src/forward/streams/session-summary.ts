@@ -1,3 +1,4 @@
+import { GatheredBytes } from '../../base/gathered-bytes.ts';
 import { isJsonArray, isJsonObject, textAt } from '../../kube/json-guards.ts';
 import { parseJson } from '../../kube/json.ts';
 import type { StreamType } from './frames.ts';
@@ -51,8 +52,7 @@ export function readExit(document: Buffer): Ending {
 export function summaryTap(): { readonly tap: Tap; readonly summary: () => SessionSummary } {
   const bytes: Partial<Record<`${'up' | 'down'}/${StreamType}`, number>> = {};
   const ports = new Set<number>();
-  const status: Buffer[] = [];
-  let statusBytes = 0;
+  const status = new GatheredBytes(statusBytesMax);
   let connections = 0;
   const tap = ({ direction, stream, kind, bytes: content }: Frame): Buffer => {
     if (kind === 'open' && stream.port !== null && stream.type === 'data') {
@@ -63,17 +63,14 @@ export function summaryTap(): { readonly tap: Tap; readonly summary: () => Sessi
     const key = `${direction}/${stream.type}` as const;
     bytes[key] = (bytes[key] ?? 0) + content.length;
     const isStatus = direction === 'down' && stream.type === 'error' && stream.port === null;
-    if (isStatus && statusBytes + content.length <= statusBytesMax) {
-      status.push(content);
-      statusBytes += content.length;
-    }
+    if (isStatus) status.add(content);
     return content;
   };
   return {
     tap,
     summary: () => ({
       bytes: { ...bytes },
-      ...readExit(Buffer.concat(status)),
+      ...readExit(status.bytes()),
       ports: [...ports],
       connections,
     }),

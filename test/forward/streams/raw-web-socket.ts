@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream';
+
 /** A frame as a peer may send it, right or wrong. Lengths are minimal; write others by hand. */
 export type RawFrame = {
   /** 2, binary, where it is not given. */
@@ -36,4 +38,73 @@ export function cutAt(bytes: Buffer, places: readonly number[]): Buffer[] {
     (a, b) => a - b,
   );
   return [0, ...cuts].map((from, n) => bytes.subarray(from, cuts[n] ?? bytes.length));
+}
+
+export type SeenWebSocketFrame = {
+  readonly opcode: number;
+  readonly masked: boolean;
+  readonly text: string;
+};
+
+/** A peer that sends any bytes it likes, and writes down the frames it is sent: whole, unmasked. */
+export type RawWebSocketPeer = {
+  readonly send: (...frames: readonly (RawFrame | Buffer)[]) => void;
+  readonly frames: readonly SeenWebSocketFrame[];
+  /** Resolves when a frame that fits was seen, also one from before. */
+  readonly seen: (fits: (frame: SeenWebSocketFrame) => boolean) => Promise<SeenWebSocketFrame>;
+};
+
+export function rawWebSocketPeer(socket: Duplex, sendsMasked: boolean): RawWebSocketPeer {
+  const frames: SeenWebSocketFrame[] = [];
+  const waiting = new Set<(frame: SeenWebSocketFrame) => void>();
+  let rest = Buffer.alloc(0);
+  socket.on('error', () => {});
+  socket.on('data', (chunk: Buffer) => {
+    rest = Buffer.concat([rest, chunk]);
+    for (let read = readFrame(rest); read !== null; read = readFrame(rest)) {
+      rest = rest.subarray(read.bytes);
+      frames.push(read.frame);
+      for (const look of waiting) look(read.frame);
+    }
+  });
+  return {
+    frames,
+    send: (...list) => {
+      const bytes = list.map((one) =>
+        Buffer.isBuffer(one) ? one : rawFrame({ mask: sendsMasked, ...one }),
+      );
+      socket.write(Buffer.concat(bytes));
+    },
+    seen: (fits) => {
+      const found = frames.find(fits);
+      if (found !== undefined) return Promise.resolve(found);
+      return new Promise((resolve) => {
+        const look = (frame: SeenWebSocketFrame): void => {
+          if (!fits(frame)) return;
+          waiting.delete(look);
+          resolve(frame);
+        };
+        waiting.add(look);
+      });
+    },
+  };
+}
+
+/** The first whole frame of some bytes, and how many it took. */
+function readFrame(bytes: Buffer): { frame: SeenWebSocketFrame; bytes: number } | null {
+  const [first = 0, second = 0] = bytes;
+  const short = second & 127;
+  const extended = short === 127 ? 8 : short === 126 ? 2 : 0;
+  const masked = second > 127;
+  const start = 2 + extended + (masked ? 4 : 0);
+  if (bytes.length < start) return null;
+  const length =
+    extended === 8 ? bytes.readUInt32BE(6) : extended === 2 ? bytes.readUInt16BE(2) : short;
+  const end = start + length;
+  if (bytes.length < end) return null;
+  const payload = bytes.subarray(start, end);
+  const key = bytes.subarray(start - 4, start);
+  const clear = masked ? payload.map((byte, at) => byte ^ (key[at % 4] ?? 0)) : payload;
+  const frame = { opcode: first & 15, masked, text: Buffer.from(clear).toString('latin1') };
+  return { frame, bytes: end };
 }

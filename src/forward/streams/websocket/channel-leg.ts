@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { GatheredBytes } from '../../../base/gathered-bytes.ts';
 import type { FrameStream, Leg, LegEvents } from '../frames.ts';
 import { WebSocketConnection, type WebSocketOptions } from './websocket-connection.ts';
 
@@ -76,15 +77,17 @@ function channelReader(
   tooLarge: (detail: string) => void,
 ): (bytes: Buffer, first: boolean, last: boolean) => void {
   let channel = -1;
-  let document: Buffer[] = [];
-  let documentBytes = 0;
+  const document = new GatheredBytes(documentBytesMax);
   let broken = false;
+  let isEmpty = true;
   return (bytes, first, last) => {
     if (broken) return;
     let rest = bytes;
-    if (first) channel = -1;
-    const isStart = channel === -1 && rest.length > 0;
-    if (isStart) {
+    if (first) {
+      channel = -1;
+      isEmpty = true;
+    }
+    if (channel === -1 && rest.length > 0) {
       channel = rest[0] ?? -1;
       rest = rest.subarray(1);
     }
@@ -94,21 +97,18 @@ function channelReader(
       isClose || (stream?.port === null && (stream.type === 'error' || stream.type === 'resize'));
     if (!isWhole) {
       // An empty message is said too: clients take the first one as the sign that the session stands.
-      if (stream !== undefined && (rest.length > 0 || (isStart && last)))
-        events.data(channel, rest);
+      if (stream === undefined || (rest.length === 0 && !(isEmpty && last))) return;
+      isEmpty = false;
+      events.data(channel, rest);
       return;
     }
-    documentBytes += rest.length;
-    if (documentBytes > documentBytesMax) {
+    if (!document.add(rest)) {
       broken = true;
       tooLarge(`a message on channel ${channel} is larger than ${documentBytesMax} bytes`);
       return;
     }
-    document.push(rest);
     if (!last) return;
-    const whole = document.length === 1 ? rest : Buffer.concat(document);
-    document = [];
-    documentBytes = 0;
+    const whole = document.take();
     if (!isClose) events.data(channel, whole);
     else if (channels.has(whole[0] ?? -1)) events.finished(whole[0] ?? -1);
   };

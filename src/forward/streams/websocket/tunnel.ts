@@ -8,6 +8,7 @@ import { WebSocketConnection, type WebSocketOptions } from './websocket-connecti
 export function createTunnel(socket: Duplex, options: WebSocketOptions): Duplex {
   const connection = new WebSocketConnection(socket, options);
   let drained: (() => void) | null = null;
+  let ended = false;
   const release = (): void => {
     const resume = drained;
     drained = null;
@@ -17,7 +18,8 @@ export function createTunnel(socket: Duplex, options: WebSocketOptions): Duplex 
     allowHalfOpen: false,
     read: () => connection.resume(),
     write: (chunk: Buffer, _encoding, done) => {
-      if (connection.send(chunk)) done();
+      // After the end nobody says that the peer takes more: a write that waited for it would never be done.
+      if (connection.send(chunk) || ended) done();
       else drained = done;
     },
     final: (done) => {
@@ -37,6 +39,7 @@ export function createTunnel(socket: Duplex, options: WebSocketOptions): Duplex 
     },
     drained: release,
     ended: (end) => {
+      ended = true;
       release();
       if (end.kind === 'clean') tunnel.push(null);
       else tunnel.destroy(new Error(end.detail));

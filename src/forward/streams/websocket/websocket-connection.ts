@@ -56,6 +56,8 @@ export class WebSocketConnection {
   #ended = false;
   #silent = 0;
   #closeTicks = 0;
+  /** The ping that is answered when the peer reads again. */
+  #unanswered: Buffer | null = null;
 
   constructor(socket: Duplex, options: WebSocketOptions) {
     this.#socket = socket;
@@ -68,7 +70,7 @@ export class WebSocketConnection {
     const socket = this.#socket;
     const reader = new WebSocketReader(role, {
       part: events.part,
-      ping: (payload) => this.#write(webSocketFrame(role, opcodes.pong, payload)),
+      ping: (payload) => this.#answer(payload),
       close: (code) => this.#end({ kind: 'clean', code }),
     });
     const read = (chunk: Buffer): void => {
@@ -78,6 +80,7 @@ export class WebSocketConnection {
       if (wrong !== null) this.fail(wrong, 1002);
     };
     socket.on('drain', () => {
+      if (this.#unanswered !== null) this.#answer(this.#unanswered);
       if (!this.#ended) events.drained();
     });
     socket.on('error', (cause) => this.#end({ kind: 'gone', detail: cause.message }));
@@ -90,8 +93,9 @@ export class WebSocketConnection {
       this.#end({ kind: 'gone', detail: 'the connection was closed' });
     });
     this.#stopTicking = keepAlive.every(pingIntervalMs, () => this.#tick());
-    if (socket.destroyed) {
-      this.#stopTicking();
+    // Its 'end' may have come before it was handed over, and will not come again.
+    if (socket.destroyed || socket.readableEnded) {
+      if (socket.destroyed) this.#stopTicking();
       this.#end({ kind: 'gone', detail: 'the connection was closed' });
       return;
     }
@@ -139,6 +143,16 @@ export class WebSocketConnection {
     this.#socket.destroy();
   }
 
+  /**
+   * §5.5.3 lets us answer only the last of many pings. A peer that sends pings and reads nothing would make us keep every
+   * answer in memory.
+   */
+  #answer(payload: Buffer): void {
+    const isSlow = this.#socket.writableNeedDrain;
+    this.#unanswered = isSlow ? payload : null;
+    if (!isSlow) this.#write(webSocketFrame(this.#options.role, opcodes.pong, payload));
+  }
+
   /** Frames of one turn leave in one write: the API server fragments messages into frames of 4 KiB. */
   #write(bytes: Buffer): boolean {
     const socket = this.#socket;
@@ -161,7 +175,8 @@ export class WebSocketConnection {
       if (this.#closeTicks > closeIntervalsMax) this.#socket.destroy();
       return;
     }
-    this.#write(webSocketFrame(this.#options.role, opcodes.ping, EMPTY));
+    if (!this.#socket.writableNeedDrain)
+      this.#write(webSocketFrame(this.#options.role, opcodes.ping, EMPTY));
     // A client may be busy and read nothing for long (the Python client answers pings only while it reads).
     if (this.#paused || this.#options.role === 'server') return;
     this.#silent += 1;
