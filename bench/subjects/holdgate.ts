@@ -8,7 +8,7 @@ import { createPolicies, problemText } from '../../src/decide/index.ts';
 import { createFlow } from '../../src/flow.ts';
 import type { FlowPorts, Observation } from '../../src/flow/ports.ts';
 import { openCertificates } from '../../src/gateway/certificates.ts';
-import { findCluster, openClusters } from '../../src/gateway/clusters.ts';
+import { openClusters } from '../../src/gateway/open-clusters.ts';
 import { localIssuerOf, openIdentifiers, type Closing } from '../../src/gateway/parts.ts';
 import { createListener } from '../../src/listen/index.ts';
 import { withLocalIdentities } from '../../src/local/index.ts';
@@ -58,7 +58,7 @@ if (current() === null) throw new Error(policies.value.problems().map(problemTex
 
 const issuer = await localIssuerOf(config, spec.peopleUrl);
 const identifiers = openIdentifiers(config, issuer, log, closing);
-const clusters = openClusters(config, options, closing);
+const clusters = await openClusters(config, options, recorder, closing);
 const certificates = await openCertificates(config, log, closing);
 const metrics = createMetrics();
 
@@ -94,8 +94,9 @@ const listener = await createListener({
     policy: current,
     recorder,
     approvals,
-    cluster: (name) => findCluster(clusters, config, name),
+    cluster: clusters.find,
     holdWaitMs: config.holds.waitSeconds * 1000,
+    streamGraceMs: 0,
     observe: (observation) => {
       metrics.observe(observation);
       logRequest(observation);
