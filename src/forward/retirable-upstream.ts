@@ -33,49 +33,65 @@ const closedRefusal: Refusal = refusal(
  * connections until they close. Nothing is refused between the retirement and the close: a call that was read before it may send after it.
  */
 export function createRetirableUpstream(inner: Upstream, schedule: Schedule): RetirableUpstream {
-  const answers = new Set<UpstreamAnswer>();
-  const sockets = new Set<Duplex>();
-  let uses = 0;
-  let underWay = 0;
+  const uses = new Uses(inner);
   let retired: Promise<number> | null = null;
-  let onIdle: () => void = () => {};
-  let closing: Promise<void> | null = null;
+  return {
+    upstream: {
+      send: (request) => uses.send(request),
+      upgrade: (request) => uses.upgrade(request),
+      close: () => uses.close(),
+    },
+    use: () => uses.use(),
+    retire: (drainMs) => {
+      retired ??= uses.idleWithin(drainMs, schedule).then(async () => {
+        const cut = uses.underWay;
+        await uses.close();
+        return cut;
+      });
+      return retired;
+    },
+  };
+}
 
-  const use = (): (() => void) => {
-    uses += 1;
+/** What rides on an upstream, and its close. */
+class Uses {
+  readonly #inner: Upstream;
+  readonly #answers = new Set<UpstreamAnswer>();
+  readonly #sockets = new Set<Duplex>();
+  #uses = 0;
+  #closing: Promise<void> | null = null;
+  #onIdle: () => void = () => {};
+  /** Requests without an answer yet, answers under way and open connections. */
+  underWay = 0;
+
+  constructor(inner: Upstream) {
+    this.#inner = inner;
+  }
+
+  use(): () => void {
+    this.#uses += 1;
     return once(() => {
-      uses -= 1;
-      if (uses === 0) onIdle();
+      this.#uses -= 1;
+      if (this.#uses === 0) this.#onIdle();
     });
-  };
+  }
 
-  const close = (): Promise<void> => {
-    closing ??= (async () => {
-      for (const answer of answers) answer.abort();
-      for (const socket of sockets) socket.destroy();
-      await inner.close();
-    })();
-    return closing;
-  };
-
-  const send = async (request: UpstreamRequest): Promise<Result<UpstreamAnswer, Refusal>> => {
-    if (closing !== null) return err(closedRefusal);
-    const letGo = use();
-    underWay += 1;
-    const done = once(() => {
-      underWay -= 1;
-      letGo();
-    });
+  async send(request: UpstreamRequest): Promise<Result<UpstreamAnswer, Refusal>> {
+    if (this.#closing !== null) return err(closedRefusal);
+    const done = this.#begin();
     try {
-      const sent = await inner.send(request);
-      if (!sent.ok) done();
-      if (!sent.ok) return sent;
+      const sent = await this.#inner.send(request);
+      if (!sent.ok) {
+        done();
+        return sent;
+      }
+      const answer = sent.value;
       // The close cannot have seen an answer that came while it ran.
-      if (closing !== null) sent.value.abort();
-      answers.add(sent.value);
+      if (this.#closing !== null) answer.abort();
+      this.#answers.add(answer);
       return ok(
-        counted(sent.value, () => {
-          answers.delete(sent.value);
+        counted(answer, () => {
+          this.#answers.delete(answer);
           done();
         }),
       );
@@ -83,51 +99,60 @@ export function createRetirableUpstream(inner: Upstream, schedule: Schedule): Re
       done();
       throw cause;
     }
-  };
+  }
 
-  const upgrade = async (request: UpgradeRequest): Promise<Result<UpgradeEnd, Refusal>> => {
-    if (closing !== null) return err(closedRefusal);
-    const letGo = use();
-    underWay += 1;
-    const done = once(() => {
-      underWay -= 1;
-      letGo();
-    });
-    const sent = await inner.upgrade(request).catch((cause: unknown) => {
+  async upgrade(request: UpgradeRequest): Promise<Result<UpgradeEnd, Refusal>> {
+    if (this.#closing !== null) return err(closedRefusal);
+    const done = this.#begin();
+    try {
+      const sent = await this.#inner.upgrade(request);
+      if (!sent.ok || sent.value.kind === 'answer') {
+        done();
+        return sent;
+      }
+      const { socket } = sent.value;
+      this.#sockets.add(socket);
+      socket.once('close', () => {
+        this.#sockets.delete(socket);
+        done();
+      });
+      if (this.#closing !== null) socket.destroy();
+      return sent;
+    } catch (cause) {
       done();
       throw cause;
-    });
-    if (!sent.ok || sent.value.kind === 'answer') {
-      done();
-      return sent;
     }
-    const { socket } = sent.value;
-    sockets.add(socket);
-    socket.once('close', () => {
-      sockets.delete(socket);
-      done();
-    });
-    if (closing !== null) socket.destroy();
-    return sent;
-  };
+  }
 
-  const retire = (drainMs: number): Promise<number> => {
-    retired ??= new Promise<void>((resolve) => {
+  /** Resolves when nothing uses the upstream, and after `drainMs` whatever still does. */
+  idleWithin(drainMs: number, schedule: Schedule): Promise<void> {
+    return new Promise((resolve) => {
       const cancel = schedule(drainMs, resolve);
-      onIdle = () => {
+      this.#onIdle = () => {
         cancel();
         resolve();
       };
-      if (uses === 0) onIdle();
-    }).then(async () => {
-      const cut = underWay;
-      await close();
-      return cut;
+      if (this.#uses === 0) this.#onIdle();
     });
-    return retired;
-  };
+  }
 
-  return { upstream: { send, upgrade, close }, use, retire };
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      for (const answer of this.#answers) answer.abort();
+      for (const socket of this.#sockets) socket.destroy();
+      await this.#inner.close();
+    })();
+    return this.#closing;
+  }
+
+  #begin(): () => void {
+    const letGo = this.use();
+    this.underWay += 1;
+    return once(() => {
+      this.underWay -= 1;
+      letGo();
+    });
+  }
 }
 
 /** An answer may be aborted while it is piped: what is given back twice counts once. */

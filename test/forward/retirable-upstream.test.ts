@@ -53,14 +53,14 @@ function world() {
       return ok(answer);
     },
     upgrade: () => {
-      const end = {
+      const switched = {
         kind: 'switched',
         headers: [],
         socket,
         head: Buffer.alloc(0),
         protocol: 'v5.channel.k8s.io',
       } as const;
-      return Promise.resolve(gate.refuse ? err(brokenOff) : ok(end));
+      return Promise.resolve(gate.refuse ? err(brokenOff) : ok(switched));
     },
     close: () => {
       events.push('closed');
