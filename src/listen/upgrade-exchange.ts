@@ -1,11 +1,16 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { GatheredBytes } from '../base/gathered-bytes.ts';
 import type { Exchange } from './exchange.ts';
 import { headOf, declaredLength } from './http1-exchange.ts';
 import { readWholeBody } from './read-body.ts';
 
 /** What a client may send behind its request before it has our answer: more is an attack on memory. */
 const earlyBytesMax = 64 * 1024;
+/** A client that has its whole answer closes; one that does not would hold the connection for ever. Milliseconds. */
+const lingerMs = 1000;
+/** A client that does not even read its answer. Milliseconds. */
+const unreadMs = 30_000;
 
 type Headers = readonly (readonly [string, string])[];
 
@@ -13,6 +18,21 @@ function writeHead(socket: Duplex, status: number, headers: Headers): void {
   const lines = headers.map(([name, value]) => `${name}: ${value.replace(/[\r\n]/g, ' ')}`);
   socket.write([`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', ''].join('\r\n'));
 }
+
+/** Destroys a socket that was ended, whatever its client does. */
+function dropSoon(socket: Duplex): void {
+  const drop = (): void => void socket.destroy();
+  let timer = setTimeout(drop, unreadMs);
+  socket.once('finish', () => {
+    clearTimeout(timer);
+    timer = setTimeout(drop, lingerMs);
+  });
+  socket.once('close', () => clearTimeout(timer));
+}
+
+/** No body is part of an upgrade: one in chunks has a length nobody told, and its bytes are the other protocol's. */
+const bodyLength = (request: IncomingMessage): number =>
+  request.headers['transfer-encoding'] === undefined ? declaredLength(request) : 1;
 
 /**
  * An HTTP/1.1 upgrade request as an Exchange. Node hands over the bare socket; unless `switchProtocols` is called,
@@ -26,23 +46,22 @@ export function upgradeExchange(
   draining: AbortSignal,
 ): Exchange {
   const gone = new AbortController();
-  const early = [head];
-  let earlyBytes = head.length;
+  const early = new GatheredBytes(earlyBytesMax);
   let responded = false;
   // Only a socket that is read notices that its client left: a held call would wait for nobody.
   const onEarly = (chunk: Buffer): void => {
-    earlyBytes += chunk.length;
-    if (earlyBytes > earlyBytesMax) socket.destroy();
-    else early.push(chunk);
+    // Behind a refusal nothing is kept; it is read, so that the answer is not lost in a reset.
+    if (!responded && !early.add(chunk)) socket.destroy();
   };
   const onEnd = (): void => gone.abort();
   socket.on('error', () => gone.abort());
   socket.on('close', () => gone.abort());
+  onEarly(head);
   socket.on('data', onEarly).on('end', onEnd);
   return {
     ...headOf(request),
     upgrade: request.headers.upgrade ?? '',
-    readBody: () => readWholeBody(request, 0, declaredLength(request)),
+    readBody: () => readWholeBody(request, 0, bodyLength(request)),
     respond: (status, headers) => {
       responded = true;
       writeHead(socket, status, [...headers, ['connection', 'close']]);
@@ -52,13 +71,14 @@ export function upgradeExchange(
       socket.pause();
       socket.off('data', onEarly).off('end', onEnd);
       writeHead(socket, 101, headers);
-      return { socket, head: Buffer.concat(early) };
+      return { socket, head: early.take() };
     },
     write: (chunk) => socket.write(chunk),
     onDrain: (resume) => socket.once('drain', resume),
     end: (chunk) => {
       if (chunk === undefined) socket.end();
       else socket.end(chunk);
+      dropSoon(socket);
     },
     abort: () => socket.destroy(),
     responded: () => responded,

@@ -50,6 +50,15 @@ function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   return values.filter((value) => value !== '');
 }
 
+/**
+ * Browsers send their token as a subprotocol (apiserver pkg/authentication/request/websocket). It is never chosen, never
+ * forwarded, and must not stand in a refusal, which is recorded.
+ */
+const bearerProtocol = 'base64url.bearer.authorization.k8s.io.';
+
+const nameOf = (protocol: string): string =>
+  protocol.toLowerCase().startsWith(bearerProtocol) ? `${bearerProtocol}…` : protocol;
+
 const refused = (why: string): Result<never, Refusal> =>
   err(refusal('HOLDGATE_FORWARD_STREAM_UNSUPPORTED', why));
 
@@ -91,7 +100,8 @@ export function readOffer(
   const offered = valuesOf(rawHeaders, header);
   const protocols = [...new Set(offered)].filter((one) => carried.includes(one));
   if (protocols.length === 0) {
-    const none = offered.length === 0 ? 'none' : offered.slice(0, 10).join(', ').slice(0, 300);
+    const none =
+      offered.length === 0 ? 'none' : offered.slice(0, 10).map(nameOf).join(', ').slice(0, 300);
     return refused(
       `no stream protocol in common for ${resource}: the client offers ${none}, the gateway carries ${carried.join(', ')}`,
     );

@@ -138,14 +138,18 @@ class Session {
       cluster.reset(id);
       return;
     }
-    this.#lanes.client.after(() =>
-      this.#lanes.client.pass(stream, 'open', EMPTY, () => {
+    const { client: lane } = this.#lanes;
+    lane.after(() => {
+      if (this.#over) return null;
+      return lane.pass(stream, 'open', EMPTY, () => {
+        // The session may have been cut while a tap held the opening.
+        if (this.#over) return true;
         const there = cluster.open(stream);
         if (there < 0) client.reset(id);
         else this.#join(stream, id, there);
         return true;
-      }),
-    );
+      });
+    });
   }
 
   /** A stream is looked up when its turn comes: its opening may still wait in the lane. Later ones belong to nobody. */

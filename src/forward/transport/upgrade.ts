@@ -86,6 +86,8 @@ export function sendUpgrade(
     // Keystrokes must not wait for Nagle, nor a half-open connection for ever.
     request.setNoDelay(true);
     request.setSocketKeepAlive(true, keepAliveDelayMs);
+    // It may have left while a token was fetched; then no event comes.
+    if (outgoing.signal.aborted) onAbort();
     request.on('socket', (socket) =>
       socket.once('secureConnect', () => {
         sent = true;
@@ -104,6 +106,13 @@ export function sendUpgrade(
       settle(err(malformed(`an upgrade was answered with ${response.statusCode ?? 0}`)));
     });
     request.on('response', (response) => {
+      // To Node a 101 without "Connection: Upgrade" is a plain answer: passed on, it would switch the client's side alone.
+      const { statusCode = 0 } = response;
+      if (statusCode < 200) {
+        request.destroy();
+        settle(err(malformed(`it answered ${statusCode} without an upgrade`)));
+        return;
+      }
       void readAnswer(response).then((read) => {
         request.destroy();
         settle(read);
