@@ -1,17 +1,18 @@
-import { mkdtempSync, readFileSync, readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { build, subjectFile } from './support/build.ts';
 import { startChild } from './support/child.ts';
 import { counts, loadConnections } from './support/counts.ts';
 import { gatewayConfig } from './support/gateway-config.ts';
 import { pinThisProcess } from './support/machine.ts';
-import { probe, type LoadFigures } from './support/peers.ts';
+import { buildDirectory, probe, type LoadFigures } from './support/peers.ts';
 import { targetOf, type Subject } from './support/subjects.ts';
 import { openWorld } from './support/world.ts';
 import { smallGet } from './scenarios/latency.ts';
+import { list } from './scenarios/saturation.ts';
 
-/** `npx tsx bench/profile.ts`: where the gateway's CPU goes for a small GET, by function and by file, self and total time. */
+/** `npx tsx bench/profile.ts [--http1] [--list]`: where the gateway's CPU goes for a request, by function, self and total. */
 type Node = {
   readonly id: number;
   readonly callFrame: {
@@ -61,27 +62,34 @@ function print(
   title: string,
   times: ReadonlyMap<string, number>,
   busy: number,
-  requests: number,
+  cpuUs: number,
 ): void {
-  console.log(`\n${title}: µs a request, share`);
-  const rows = [...times].toSorted((one, other) => other[1] - one[1]).slice(0, 60);
+  console.log(`\n${title}: µs of a request's CPU, share`);
+  const rows = [...times].toSorted((one, other) => other[1] - one[1]).slice(0, 90);
   for (const [place, us] of rows) {
+    const share = us / busy;
     console.log(
-      `${(us / requests).toFixed(1).padStart(8)} ${((us / busy) * 100).toFixed(1).padStart(5)}%  ${place}`,
+      `${(share * cpuUs).toFixed(1).padStart(8)} ${(share * 100).toFixed(1).padStart(5)}%  ${place}`,
     );
   }
 }
 
+const { values } = parseArgs({
+  options: {
+    http1: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+  },
+});
 await build();
 pinThisProcess();
 const world = await openWorld(counts.small);
-const profiles = mkdtempSync(join(tmpdir(), 'holdgate-profile-'));
+const file = join(buildDirectory, 'holdgate.cpuprofile');
 try {
   const port = await world.freePort();
   const child = await startChild({
     name: 'holdgate',
     core: 'subject',
-    command: [process.execPath, '--cpu-prof', '--cpu-prof-dir', profiles, subjectFile('holdgate')],
+    command: [process.execPath, '--import', subjectFile('profiler'), subjectFile('holdgate'), file],
     logFile: join(world.directory, 'holdgate.log'),
     ready: /"message":"ready"/,
     spec: { config: gatewayConfig(world, { port }), peopleUrl: world.peopleUrl },
@@ -94,23 +102,27 @@ try {
     eventLoop: () => Promise.resolve(null),
     stop: child.stop,
   };
-  const load = await probe<LoadFigures>('load', {
-    target: targetOf(world, subject, 'h2', smallGet),
-    connections: loadConnections,
-    warmSeconds: 0.1,
-    seconds: 15,
-  });
+  const load = (warmSeconds: number, seconds: number): Promise<LoadFigures> =>
+    probe<LoadFigures>('load', {
+      target: targetOf(world, subject, values.http1 ? 'h1' : 'h2', values.list ? list : smallGet),
+      connections: values.list ? 4 : loadConnections,
+      warmSeconds,
+      seconds,
+    });
+  const plain = await load(4, 4);
+  child.signal('SIGHUP');
+  const profiled = await load(0.2, 8);
+  child.signal('SIGHUP');
+  while (!child.output().includes('profiled')) await new Promise((done) => setTimeout(done, 50));
   await child.stop();
-  const file = readdirSync(profiles)[0] ?? '';
-  const { self, total, busy } = summarize(
-    JSON.parse(readFileSync(join(profiles, file), 'utf8')) as Profile,
-  );
+  const cpuUs = (plain.cpuSeconds / plain.requests) * 1e6;
+  const { self, total, busy } = summarize(JSON.parse(readFileSync(file, 'utf8')) as Profile);
   console.log(
-    `${load.requests} requests, ${((load.cpuSeconds / load.requests) * 1e6).toFixed(0)} µs CPU each`,
+    `${profiled.requests} requests profiled; ${cpuUs.toFixed(0)} µs CPU each without the profiler`,
   );
-  console.log(`the profile: ${join(profiles, file)}`);
-  print('self', self, busy, load.requests);
-  print('total', total, busy, load.requests);
+  console.log(`the profile: ${file}`);
+  print('self', self, busy, cpuUs);
+  print('total', total, busy, cpuUs);
 } finally {
   await world.close();
 }

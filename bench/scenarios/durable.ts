@@ -83,7 +83,7 @@ async function measure(
 }
 
 /** CPU a request of the durable gateway over the one whose recorder keeps nothing, round by round. */
-async function cpuRatios(world: World, nothing: Subject, durable: Subject): Promise<number[]> {
+async function cpuRatios(world: World, nothing: Subject, durably: Subject): Promise<number[]> {
   const { loadRounds, loadSeconds } = world.counts;
   const cpu = async (subject: Subject): Promise<number> => {
     const one = await probe<LoadFigures>('load', {
@@ -97,7 +97,7 @@ async function cpuRatios(world: World, nothing: Subject, durable: Subject): Prom
   const ratios: number[] = [];
   for (let round = 0; round < loadRounds; round += 1) {
     const base = await cpu(nothing);
-    ratios.push((await cpu(durable)) / base);
+    ratios.push((await cpu(durably)) / base);
   }
   return ratios;
 }

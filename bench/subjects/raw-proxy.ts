@@ -4,7 +4,7 @@ import { createServer as createHttp2, type ServerHttp2Stream } from 'node:http2'
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { createServer as createTls } from 'node:tls';
-import { Pool, type Dispatcher } from 'undici';
+import { Pool } from 'undici';
 
 /**
  * The second baseline: a proxy on Node that decides and records nothing. Core HTTP/2 streams or HTTP/1.1 in, undici's
@@ -48,7 +48,7 @@ function forward(
       sent.push(name, value);
   }
   upstream.dispatch(
-    { method: method as Dispatcher.HttpMethod, path, headers: sent, body },
+    { method, path, headers: sent, body },
     {
       onRequestStart: () => {},
       onResponseStart: (_controller, status, answered) => {
