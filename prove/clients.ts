@@ -1,0 +1,71 @@
+import { execScenarios, wires } from './clients/kubectl-exec.ts';
+import { proveScenario, type Scenario } from './clients/scenario.ts';
+import { createSides } from './clients/sides.ts';
+import type { Report } from './support/report.ts';
+import { allowEverythingToPeople, createWorld, type World } from './support/world.ts';
+
+/** How much of each is run. `full` is the acceptance; CI runs `small`. */
+export type ClientCounts = {
+  readonly copyBytes: number;
+  readonly informerMs: number;
+  readonly informerChanges: number;
+};
+
+export const clientCounts: Readonly<Record<'full' | 'small', ClientCounts>> = {
+  full: { copyBytes: 200 * 2 ** 20, informerMs: 600_000, informerChanges: 2000 },
+  small: { copyBytes: 8 * 2 ** 20, informerMs: 20_000, informerChanges: 100 },
+};
+
+type Topic = (world: World, count: ClientCounts, report: Report) => Promise<readonly Scenario[]>;
+
+/** One topic, one namespace at each end. */
+const topics: Readonly<Record<string, Topic>> = {
+  exec: async (world) => wires.flatMap((wire) => execScenarios(wire, world.cluster.auditLog)),
+};
+
+/**
+ * Real clients on a real control plane: each scenario is run directly against the API server and through the gateway, as
+ * somebody whom policy allows everything, and must end the same. `only` names topics; none means all.
+ */
+export async function proveClients(
+  report: Report,
+  count: ClientCounts,
+  only: readonly string[],
+): Promise<void> {
+  const unknown = only.filter((name) => !(name in topics));
+  if (unknown.length > 0) {
+    throw new Error(`no topic ${unknown.join(', ')}; there are ${Object.keys(topics).join(', ')}`);
+  }
+  const world = await createWorld('clients', { prepare: allowEverythingToPeople });
+  try {
+    const gateway = await world.startGateway();
+    try {
+      for (const [name, topic] of Object.entries(topics)) {
+        if (only.length > 0 && !only.includes(name)) continue;
+        await proveTopic(name, topic, world, count, report);
+      }
+    } finally {
+      await gateway.stop();
+    }
+  } finally {
+    await world.close();
+  }
+}
+
+async function proveTopic(
+  name: string,
+  topic: Topic,
+  world: World,
+  count: ClientCounts,
+  report: Report,
+): Promise<void> {
+  try {
+    const scenarios = await topic(world, count, report);
+    const sides = await createSides(world, name);
+    for (const scenario of scenarios) await proveScenario(scenario, sides, report);
+  } catch (cause) {
+    // One client that cannot be installed, say, must not hide what the others show.
+    const text = cause instanceof Error ? cause.message : String(cause);
+    report.check(`${name}: ran to its end`, text, 'no failure', false);
+  }
+}
