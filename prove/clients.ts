@@ -1,4 +1,8 @@
+import { attachScenarios, logScenarios } from './clients/kubectl-attach.ts';
+import { copyScenarios } from './clients/kubectl-copy.ts';
 import { execScenarios, wires } from './clients/kubectl-exec.ts';
+import { portForwardScenarios } from './clients/kubectl-port-forward.ts';
+import { startLoopbackServers } from './clients/loopback-servers.ts';
 import { proveScenario, type Scenario } from './clients/scenario.ts';
 import { createSides } from './clients/sides.ts';
 import type { Report } from './support/report.ts';
@@ -16,11 +20,34 @@ export const clientCounts: Readonly<Record<'full' | 'small', ClientCounts>> = {
   small: { copyBytes: 8 * 2 ** 20, informerMs: 20_000, informerChanges: 100 },
 };
 
-type Topic = (world: World, count: ClientCounts, report: Report) => Promise<readonly Scenario[]>;
+type Topic = {
+  readonly scenarios: (world: World, count: ClientCounts) => Promise<readonly Scenario[]>;
+  /** Ends what `scenarios` started. */
+  readonly close?: () => Promise<void>;
+};
 
-/** One topic, one namespace at each end. */
-const topics: Readonly<Record<string, Topic>> = {
-  exec: async (world) => wires.flatMap((wire) => execScenarios(wire, world.cluster.auditLog)),
+/** Each topic has one namespace at each end. */
+const topics: Readonly<Record<string, () => Promise<Topic>>> = {
+  exec: async () => ({
+    scenarios: async (world) =>
+      wires.flatMap((wire) => execScenarios(wire, world.cluster.auditLog)),
+  }),
+  copy: async () => ({
+    scenarios: async (_, count) => wires.flatMap((wire) => copyScenarios(wire, count.copyBytes)),
+  }),
+  attach: async () => ({
+    scenarios: async (world) => [
+      ...logScenarios,
+      ...wires.flatMap((wire) => attachScenarios(world, wire)),
+    ],
+  }),
+  'port-forward': async () => {
+    const servers = await startLoopbackServers();
+    return {
+      scenarios: async () => wires.flatMap((wire) => portForwardScenarios(wire, servers)),
+      close: servers.close,
+    };
+  },
 };
 
 /**
@@ -54,18 +81,22 @@ export async function proveClients(
 
 async function proveTopic(
   name: string,
-  topic: Topic,
+  open: () => Promise<Topic>,
   world: World,
   count: ClientCounts,
   report: Report,
 ): Promise<void> {
+  let topic: Topic | undefined;
   try {
-    const scenarios = await topic(world, count, report);
+    topic = await open();
+    const scenarios = await topic.scenarios(world, count);
     const sides = await createSides(world, name);
     for (const scenario of scenarios) await proveScenario(scenario, sides, report);
   } catch (cause) {
     // One client that cannot be installed, say, must not hide what the others show.
     const text = cause instanceof Error ? cause.message : String(cause);
     report.check(`${name}: ran to its end`, text, 'no failure', false);
+  } finally {
+    await topic?.close?.();
   }
 }
