@@ -1,5 +1,6 @@
 import { attachScenarios, logScenarios } from './clients/kubectl-attach.ts';
 import { copyScenarios } from './clients/kubectl-copy.ts';
+import { createScenarios } from './clients/kubectl-create.ts';
 import { execScenarios, wires } from './clients/kubectl-exec.ts';
 import { portForwardScenarios } from './clients/kubectl-port-forward.ts';
 import { startLoopbackServers } from './clients/loopback-servers.ts';
@@ -32,6 +33,7 @@ const topics: Readonly<Record<string, () => Promise<Topic>>> = {
     scenarios: async (world) =>
       wires.flatMap((wire) => execScenarios(wire, world.cluster.auditLog)),
   }),
+  create: async () => ({ scenarios: async (world) => createScenarios(world) }),
   copy: async () => ({
     scenarios: async (_, count) => wires.flatMap((wire) => copyScenarios(wire, count.copyBytes)),
   }),
