@@ -1,3 +1,4 @@
+import { helmScenarios, installHelm } from './clients/helm.ts';
 import { attachScenarios, logScenarios } from './clients/kubectl-attach.ts';
 import { copyScenarios } from './clients/kubectl-copy.ts';
 import { createScenarios } from './clients/kubectl-create.ts';
@@ -37,6 +38,10 @@ const topics: Readonly<Record<string, () => Promise<Topic>>> = {
   copy: async () => ({
     scenarios: async (_, count) => wires.flatMap((wire) => copyScenarios(wire, count.copyBytes)),
   }),
+  helm: async () => {
+    const helm = await installHelm();
+    return { scenarios: async (world) => helmScenarios(world, helm) };
+  },
   attach: async () => ({
     scenarios: async (world) => [
       ...logScenarios,

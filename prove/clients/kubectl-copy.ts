@@ -19,6 +19,7 @@ function bigFile(wire: Wire, bytes: number): readonly Scenario[] {
     {
       name: `kubectl cp (${wire.wire}): ${size} to a pod`,
       expected: { code: 0, sha256: digest },
+      measured: true,
       run: async (side) => {
         const file = join(side.directory, name);
         writeFileSync(file, content);
@@ -34,6 +35,7 @@ function bigFile(wire: Wire, bytes: number): readonly Scenario[] {
     {
       name: `kubectl cp (${wire.wire}): ${size} from a pod`,
       expected: { code: 0, sha256: digest },
+      measured: true,
       run: async (side) => {
         const file = join(side.directory, `${name}-back`);
         mkdirSync(join(side.pods, 'box'), { recursive: true });

@@ -112,6 +112,7 @@ function bytes(wire: Wire): readonly Scenario[] {
     {
       name: `kubectl exec (${wire.wire}): ${stdinBytes / mebibyte} MiB of input`,
       expected: { code: 0, stdout: `${sha256(input)}  -\n` },
+      measured: true,
       run: async (side) => {
         const args = ['exec', '-i', 'box', '-c', 'main', '--', 'sha256sum'];
         const done = await side.kubectl(args, { env: wire.env, input });
@@ -121,6 +122,7 @@ function bytes(wire: Wire): readonly Scenario[] {
     {
       name: `kubectl exec (${wire.wire}): ${stdoutBytes / mebibyte} MiB of output`,
       expected: { code: 0, bytes: stdoutBytes },
+      measured: true,
       run: async (side) => {
         const script = `i=0; while [ $i -lt 40 ]; do seq $i 1000000 | head -c ${stdoutBytes / 40}; i=$((i+1)); done`;
         const [program, ...args] = side.command(inBox('sh', '-c', script));

@@ -105,6 +105,7 @@ export function portForwardScenarios(wire: Wire, servers: LoopbackServers): read
     {
       name: name(`${bigBytes / 2 ** 20} MiB echoed on one connection`),
       expected: { connections: 1, wrong: 0 },
+      measured: true,
       run: (side) =>
         withForward(side, wire, servers.echoPort, async (forward) => {
           const startedMs = performance.now();
