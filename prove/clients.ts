@@ -1,10 +1,12 @@
 import { helmScenarios, installHelm } from './clients/helm.ts';
+import { installJavaScriptClient, javaScriptScenarios } from './clients/javascript-client.ts';
 import { attachScenarios, logScenarios } from './clients/kubectl-attach.ts';
 import { copyScenarios } from './clients/kubectl-copy.ts';
 import { createScenarios } from './clients/kubectl-create.ts';
 import { execScenarios, wires } from './clients/kubectl-exec.ts';
 import { portForwardScenarios } from './clients/kubectl-port-forward.ts';
 import { startLoopbackServers } from './clients/loopback-servers.ts';
+import { installPythonClient, pythonScenarios } from './clients/python-client.ts';
 import { proveScenario, type Scenario } from './clients/scenario.ts';
 import { createSides } from './clients/sides.ts';
 import type { Report } from './support/report.ts';
@@ -41,6 +43,16 @@ const topics: Readonly<Record<string, () => Promise<Topic>>> = {
   helm: async () => {
     const helm = await installHelm();
     return { scenarios: async (world) => helmScenarios(world, helm) };
+  },
+  python: async () => {
+    const python = await installPythonClient();
+    const servers = await startLoopbackServers();
+    return { scenarios: async () => pythonScenarios(python, servers), close: servers.close };
+  },
+  javascript: async () => {
+    const program = await installJavaScriptClient();
+    const servers = await startLoopbackServers();
+    return { scenarios: async () => javaScriptScenarios(program, servers), close: servers.close };
   },
   attach: async () => ({
     scenarios: async (world) => [

@@ -29,18 +29,16 @@ export function programScenarios(program: ClientProgram): readonly Scenario[] {
     runs.set(side, started);
     return started;
   };
-  const operations = Object.entries(program.operations).map(
-    ([name, expected]): Scenario => ({
-      name: `${program.client}: ${name}`,
-      expected,
-      run: async (side) => {
-        const finished = await finishedAt(side);
-        const line = parseLines(finished, side).get(name);
-        if (line?.facts !== undefined) return { facts: line.facts };
-        throw new Error(line?.error ?? `not reached; ${finished.stderr.slice(-300)}`);
-      },
-    }),
-  );
+  const operations = Object.entries(program.operations).map(([name, expected]): Scenario => ({
+    name: `${program.client}: ${name}`,
+    expected,
+    run: async (side) => {
+      const finished = await finishedAt(side);
+      const line = parseLines(finished, side).get(name);
+      if (line?.facts !== undefined) return { facts: line.facts };
+      throw new Error(line?.error ?? `not reached; ${finished.stderr.slice(-300)}`);
+    },
+  }));
   const ended: Scenario = {
     name: `${program.client}: ran to its end`,
     expected: { code: 0, operations: Object.keys(program.operations).toSorted().join(', ') },

@@ -24,7 +24,7 @@ import {
 } from '@kubernetes/client-node';
 
 const [kubeconfig, namespace, httpPort, closedPort, podDirectory, scratch] = process.argv.slice(2);
-const patienceMs = 30_000;
+const patienceMs = 40_000;
 const config = new KubeConfig();
 config.loadFromFile(kubeconfig);
 const core = config.makeApiClient(CoreV1Api);
@@ -178,6 +178,14 @@ async function changeOne(name) {
   await core.deleteNamespacedConfigMap({ name, namespace });
 }
 
+/** Rejects where an answer does not come: some of the client's calls have no limit of their own. */
+function soon(promise, what) {
+  const late = delay(patienceMs, undefined, { ref: false }).then(() => {
+    throw new Error(`${what} did not happen in ${patienceMs / 1000} s`);
+  });
+  return Promise.race([promise, late]);
+}
+
 async function watching() {
   const start = await core.listNamespacedConfigMap({ namespace });
   const events = [];
@@ -214,7 +222,9 @@ async function informing() {
   await changeOne('js-informed');
   await until(() => events.length >= 3 || failed !== '', 'the third event');
   const direct = await list();
-  const inCache = informer.list().map((one) => `${one.metadata.name}@${one.metadata.resourceVersion}`);
+  const inCache = informer
+    .list()
+    .map((one) => `${one.metadata.name}@${one.metadata.resourceVersion}`);
   const listed = direct.items.map((one) => `${one.metadata.name}@${one.metadata.resourceVersion}`);
   await informer.stop();
   return {
@@ -247,7 +257,10 @@ async function execExitCode() {
 /** The input's end is a message of protocol v5; sha256sum would wait for ever without it. */
 async function execWithInput() {
   const bytes = randomBytes(2 * 2 ** 20);
-  const done = await inBox(['sha256sum'], Readable.from([bytes.subarray(0, 2 ** 20), bytes.subarray(2 ** 20)]));
+  const done = await inBox(
+    ['sha256sum'],
+    Readable.from([bytes.subarray(0, 2 ** 20), bytes.subarray(2 ** 20)]),
+  );
   return { code: done.code, digest: done.stdout.toString().startsWith(sha256(bytes)) };
 }
 
@@ -341,7 +354,7 @@ process.on('unhandledRejection', (error) => {
 for (const [name, operation] of Object.entries(operations)) {
   current = name;
   try {
-    print({ name, facts: await operation() });
+    print({ name, facts: await soon(operation(), 'the end of it') });
   } catch (error) {
     print({ name, error: String(error?.message ?? error?.error?.message ?? error) });
   }
