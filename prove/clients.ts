@@ -1,3 +1,4 @@
+import { buildClientGo, clientGoScenarios } from './clients/client-go.ts';
 import { helmScenarios, installHelm } from './clients/helm.ts';
 import { installJavaScriptClient, javaScriptScenarios } from './clients/javascript-client.ts';
 import { attachScenarios, logScenarios } from './clients/kubectl-attach.ts';
@@ -53,6 +54,13 @@ const topics: Readonly<Record<string, () => Promise<Topic>>> = {
     const program = await installJavaScriptClient();
     const servers = await startLoopbackServers();
     return { scenarios: async () => javaScriptScenarios(program, servers), close: servers.close };
+  },
+  'client-go': async () => {
+    const program = await buildClientGo();
+    return {
+      scenarios: async (_, count) =>
+        clientGoScenarios(program, count.informerMs, count.informerChanges),
+    };
   },
   attach: async () => ({
     scenarios: async (world) => [
