@@ -1,15 +1,19 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { clientCounts, proveClients } from './clients.ts';
 import { counts, provePath } from './path.ts';
 import { run } from './support/processes.ts';
 import { createReport, reportTable, type Report } from './support/report.ts';
 
 /**
- * `npm run prove -- <area> [--counts full|small] [--write]`: an issue's acceptance on a real control plane, each figure beside its
- * bound. `--write` keeps the output in docs/proofs.md.
+ * `npm run prove -- <area> [topics] [--counts full|small] [--write]`: an issue's acceptance on a real control plane, each figure
+ * beside its bound; some areas can be run by topic. `--write` keeps the output in docs/proofs.md.
  */
-const areas: Readonly<Record<string, (report: Report, size: 'full' | 'small') => Promise<void>>> = {
+type Area = (report: Report, size: 'full' | 'small', only: readonly string[]) => Promise<void>;
+
+const areas: Readonly<Record<string, Area>> = {
+  clients: (report, size, only) => proveClients(report, clientCounts[size], only),
   path: (report, size) => provePath(report, counts[size]),
 };
 
@@ -20,7 +24,7 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true,
 });
-const [area = ''] = positionals;
+const [area = '', ...only] = positionals;
 const prove = areas[area];
 const size = values.counts === 'small' ? 'small' : 'full';
 if (prove === undefined) {
@@ -32,7 +36,7 @@ const built = await run('npm', ['run', '--silent', 'build']);
 if (built.code !== 0) throw new Error(`the build failed:\n${built.stdout}${built.stderr}`);
 const report = createReport((line) => console.log(line));
 try {
-  await prove(report, size);
+  await prove(report, size, only);
 } catch (cause) {
   console.error(cause);
   report.check(

@@ -11,35 +11,55 @@ export type Finished = {
 
 export type RunOptions = {
   readonly env?: Readonly<Record<string, string>>;
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
+  readonly cwd?: string;
   /** After this the command is ended, and its code is -1. */
   readonly timeoutMs?: number;
 };
 
 /** Runs a command to its end. */
-export function run(
+export async function run(
   program: string,
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<Finished> {
+  const finished = await runForBytes(program, args, options);
+  return { ...finished, stdout: finished.stdout.toString() };
+}
+
+/** The same, with the output as it came, for commands that print no text. */
+export function runForBytes(
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Omit<Finished, 'stdout'> & { readonly stdout: Buffer }> {
   const startedMs = performance.now();
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { env: { ...process.env, ...options.env } });
-    let stdout = '';
-    let stderr = '';
+    const child = spawn(program, args, {
+      env: { ...process.env, ...options.env },
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
     let timedOut = false;
     const timer = setTimeout(() => {
       timedOut = true;
       child.kill('SIGKILL');
     }, options.timeoutMs ?? 120_000);
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
     child.on('error', reject);
     child.on('close', (code) => {
       clearTimeout(timer);
       const durationMs = performance.now() - startedMs;
-      resolve({ code: timedOut ? -1 : (code ?? -2), stdout, stderr, durationMs });
+      resolve({
+        code: timedOut ? -1 : (code ?? -2),
+        stdout: Buffer.concat(stdout),
+        stderr: Buffer.concat(stderr).toString(),
+        durationMs,
+      });
     });
+    child.stdin.on('error', () => {}); // the command may end before it has read its input
     child.stdin.end(options.input ?? '');
   });
 }

@@ -30,6 +30,7 @@ export function http1Exchange(
   draining: AbortSignal,
 ): Exchange {
   const gone = new AbortController();
+  let bodyBegun = false;
   // 'close' without 'finish': the client left before it had everything.
   response.on('close', () => {
     if (!response.writableFinished) gone.abort();
@@ -48,11 +49,21 @@ export function http1Exchange(
     respond: (status, headers) => {
       if (draining.aborted) response.shouldKeepAlive = false;
       response.writeHead(status, headers.flat());
+      // Node keeps the head until the first byte of a body: a watch that has nothing to tell yet would look like no answer,
+      // and a client that awaits the head before it goes on would wait for ever. Not at once, so that a head and a body of
+      // one turn leave in one packet.
+      setImmediate(() => {
+        if (!bodyBegun && !gone.signal.aborted) response.flushHeaders();
+      });
     },
-    write: (chunk) => response.write(chunk),
+    write: (chunk) => {
+      bodyBegun = true;
+      return response.write(chunk);
+    },
     onDrain: (resume) => response.once('drain', resume),
     switchProtocols: null,
     end: (chunk) => {
+      bodyBegun = true;
       response.end(chunk);
       if (!request.complete) request.resume();
     },

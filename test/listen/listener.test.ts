@@ -68,13 +68,15 @@ type Ask = {
   readonly path?: string;
   readonly headers?: Record<string, string | string[]>;
   readonly body?: string;
+  readonly onHead?: () => void;
 };
 
-function byHttp1({ method = 'GET', path = '/api', headers = {}, body }: Ask): Promise<Got> {
+function byHttp1({ method = 'GET', path = '/api', headers = {}, body, onHead }: Ask): Promise<Got> {
   return new Promise((resolve) => {
     const sent = httpsRequest(
       { host: '127.0.0.1', port: listener.port, ca, agent: false, method, path, headers },
       (response) => {
+        onHead?.();
         let text = '';
         response.on('data', (chunk: Buffer) => (text += chunk.toString()));
         response.on('close', () =>
@@ -88,12 +90,15 @@ function byHttp1({ method = 'GET', path = '/api', headers = {}, body }: Ask): Pr
   });
 }
 
-function byHttp2({ method = 'GET', path = '/api', headers = {}, body }: Ask): Promise<Got> {
+function byHttp2({ method = 'GET', path = '/api', headers = {}, body, onHead }: Ask): Promise<Got> {
   return new Promise((resolve) => {
     const stream = session.request({ ':method': method, ':path': path, ...headers });
     let status = 0;
     let text = '';
-    stream.on('response', (received) => (status = received[':status'] ?? 0));
+    stream.on('response', (received) => {
+      status = received[':status'] ?? 0;
+      onHead?.();
+    });
     stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
     stream.on('error', () => {});
     stream.on('close', () => resolve({ status, text, broken: stream.rstCode !== 0 }));
@@ -142,6 +147,17 @@ describe.each(protocols)('over $name', ({ ask, protocol }) => {
     serve = (exchange) => answer(exchange, exchange.problem?.code ?? 'none');
     const got = await ask({ headers: { 'x-large': 'a'.repeat(70_000) } });
     expect(got.text).toBe('HOLDGATE_LISTEN_HEADERS_TOO_LARGE');
+  });
+
+  test('the head of an answer is there before its body begins', async () => {
+    let exchange: Exchange | undefined;
+    serve = (served) => {
+      exchange = served;
+      served.respond(200, [['content-type', 'application/json']]);
+    };
+    // A watch with nothing to tell: the body begins only when the client has the head.
+    const got = await ask({ onHead: () => exchange?.end(Buffer.from('the body')) });
+    expect(got).toEqual({ status: 200, text: 'the body', broken: false });
   });
 
   test('an answer that is aborted is an error to the client, not an end', async () => {

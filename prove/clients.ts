@@ -1,0 +1,129 @@
+import { buildClientGo, clientGoScenarios } from './clients/client-go.ts';
+import { helmScenarios, installHelm } from './clients/helm.ts';
+import { installJavaScriptClient, javaScriptScenarios } from './clients/javascript-client.ts';
+import { attachScenarios, logScenarios } from './clients/kubectl-attach.ts';
+import { copyScenarios } from './clients/kubectl-copy.ts';
+import { createScenarios } from './clients/kubectl-create.ts';
+import { execScenarios, wires } from './clients/kubectl-exec.ts';
+import { portForwardScenarios } from './clients/kubectl-port-forward.ts';
+import { startLoopbackServers } from './clients/loopback-servers.ts';
+import { installPythonClient, pythonScenarios } from './clients/python-client.ts';
+import { proveScenario, type Scenario } from './clients/scenario.ts';
+import { createSides } from './clients/sides.ts';
+import type { Report } from './support/report.ts';
+import { allowEverythingToPeople, createWorld, type World } from './support/world.ts';
+
+/** How much of each is run. `full` is the acceptance; CI runs `small`. */
+export type ClientCounts = {
+  readonly copyBytes: number;
+  readonly informerMs: number;
+  readonly informerChanges: number;
+};
+
+export const clientCounts: Readonly<Record<'full' | 'small', ClientCounts>> = {
+  full: { copyBytes: 200 * 2 ** 20, informerMs: 600_000, informerChanges: 2000 },
+  small: { copyBytes: 8 * 2 ** 20, informerMs: 20_000, informerChanges: 100 },
+};
+
+type Topic = {
+  readonly scenarios: (world: World, count: ClientCounts) => Promise<readonly Scenario[]>;
+  /** Ends what `scenarios` started. */
+  readonly close?: () => Promise<void>;
+};
+
+/** Each topic has one namespace at each end. */
+const topics: Readonly<Record<string, () => Promise<Topic>>> = {
+  exec: async () => ({
+    scenarios: async (world) =>
+      wires.flatMap((wire) => execScenarios(wire, world.cluster.auditLog)),
+  }),
+  create: async () => ({ scenarios: async (world) => createScenarios(world) }),
+  copy: async () => ({
+    scenarios: async (_, count) => wires.flatMap((wire) => copyScenarios(wire, count.copyBytes)),
+  }),
+  helm: async () => {
+    const helm = await installHelm();
+    return { scenarios: async (world) => helmScenarios(world, helm) };
+  },
+  python: async () => {
+    const python = await installPythonClient();
+    const servers = await startLoopbackServers();
+    return { scenarios: async () => pythonScenarios(python, servers), close: servers.close };
+  },
+  javascript: async () => {
+    const program = await installJavaScriptClient();
+    const servers = await startLoopbackServers();
+    return { scenarios: async () => javaScriptScenarios(program, servers), close: servers.close };
+  },
+  'client-go': async () => {
+    const program = await buildClientGo();
+    return {
+      scenarios: async (_, count) =>
+        clientGoScenarios(program, count.informerMs, count.informerChanges),
+    };
+  },
+  attach: async () => ({
+    scenarios: async (world) => [
+      ...logScenarios,
+      ...wires.flatMap((wire) => attachScenarios(world, wire)),
+    ],
+  }),
+  'port-forward': async () => {
+    const servers = await startLoopbackServers();
+    return {
+      scenarios: async () => wires.flatMap((wire) => portForwardScenarios(wire, servers)),
+      close: servers.close,
+    };
+  },
+};
+
+/**
+ * Real clients on a real control plane: each scenario is run directly against the API server and through the gateway, as
+ * somebody whom policy allows everything, and must end the same. `only` names topics; none means all.
+ */
+export async function proveClients(
+  report: Report,
+  count: ClientCounts,
+  only: readonly string[],
+): Promise<void> {
+  const unknown = only.filter((name) => !(name in topics));
+  if (unknown.length > 0) {
+    throw new Error(`no topic ${unknown.join(', ')}; there are ${Object.keys(topics).join(', ')}`);
+  }
+  const world = await createWorld('clients', { prepare: allowEverythingToPeople });
+  try {
+    const gateway = await world.startGateway();
+    try {
+      for (const [name, topic] of Object.entries(topics)) {
+        if (only.length > 0 && !only.includes(name)) continue;
+        await proveTopic(name, topic, world, count, report);
+      }
+    } finally {
+      await gateway.stop();
+    }
+  } finally {
+    await world.close();
+  }
+}
+
+async function proveTopic(
+  name: string,
+  open: () => Promise<Topic>,
+  world: World,
+  count: ClientCounts,
+  report: Report,
+): Promise<void> {
+  let topic: Topic | undefined;
+  try {
+    topic = await open();
+    const scenarios = await topic.scenarios(world, count);
+    const sides = await createSides(world, name);
+    for (const scenario of scenarios) await proveScenario(scenario, sides, report);
+  } catch (cause) {
+    // One client that cannot be installed, say, must not hide what the others show.
+    const text = cause instanceof Error ? cause.message : String(cause);
+    report.check(`${name}: ran to its end`, text, 'no failure', false);
+  } finally {
+    await topic?.close?.();
+  }
+}
