@@ -44,12 +44,14 @@ type Line = Readonly<Record<string, unknown>>;
 function judge(...args: readonly string[]): { readonly next: () => Promise<Line> } {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   started.push(child);
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const lines: AsyncIterator<string, unknown> = createInterface({ input: child.stdout })[
+    Symbol.asyncIterator
+  ]();
   return {
     next: async () => {
-      const { done, value } = await lines.next();
-      if (done === true) throw new Error('the judge ended');
-      return JSON.parse(value) as Line;
+      const line = await lines.next();
+      if (line.done === true) throw new Error('the judge ended');
+      return JSON.parse(line.value) as Line;
     },
   };
 }

@@ -65,6 +65,7 @@ async function open(serve: Serve, path = ''): Promise<World> {
   const { port } = server.address() as AddressInfo;
   let renewals = 0;
   const credential: Credential = {
+    description: 'the test',
     token: () => Promise.resolve(ok(new Secret(`token-${renewals}`))),
     refused: () => (renewals += 1),
     tls: () => ({ version: '', tls: {} }),
@@ -338,6 +339,7 @@ describe('a connection that breaks', () => {
       server: `https://${world.host}`,
       tls: {},
       credential: {
+        description: 'the test',
         token: () => Promise.resolve(ok(new Secret('token'))),
         refused: () => {},
         tls: () => ({ version: '', tls: {} }),

@@ -63,7 +63,8 @@ async function ask(
   first = 'GET /api HTTP/1.1',
 ): Promise<Client> {
   // A client that stays: it closes when the test says so.
-  const socket = connect({ host: '127.0.0.1', port: listener.port, ca, allowHalfOpen: true });
+  const staying = { host: '127.0.0.1', port: listener.port, ca, allowHalfOpen: true };
+  const socket = connect(staying);
   clients.push(socket);
   let text = '';
   socket.on('error', () => {});

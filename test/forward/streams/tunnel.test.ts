@@ -15,7 +15,7 @@ type World = {
   readonly timers: HandTimers;
 };
 
-function join(role: Role = 'server', head = Buffer.alloc(0)): World {
+function join(role: Role = 'server', head: Buffer = Buffer.alloc(0)): World {
   const [socket, wire] = duplexPair();
   const timers = handTimers();
   const tunnel = createTunnel(socket, { role, head, keepAlive: timers });
