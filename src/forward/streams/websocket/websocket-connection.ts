@@ -1,6 +1,12 @@
 import type { Duplex } from 'node:stream';
 import type { LegEnd } from '../frames.ts';
-import { closeFrame, opcodes, webSocketFrame, WebSocketReader } from './websocket-frames.ts';
+import {
+  closeFrame,
+  opcodes,
+  serverHead,
+  webSocketFrame,
+  WebSocketReader,
+} from './websocket-frames.ts';
 
 /** How a connection keeps itself alive, and finds out that its peer is gone. Injected, so that tests need no waiting. */
 export type KeepAlive = {
@@ -109,7 +115,12 @@ export class WebSocketConnection {
   /** Sends a binary message. False: wait for `drained`. */
   send(payload: Uint8Array, prefix?: Uint8Array): boolean {
     if (this.#closing) return true;
-    return this.#write(webSocketFrame(this.#options.role, opcodes.binary, payload, prefix));
+    const { role } = this.#options;
+    if (role === 'client')
+      return this.#write(webSocketFrame(role, opcodes.binary, payload, prefix));
+    // Towards clients nothing is masked, so nothing needs to be copied.
+    this.#write(serverHead(opcodes.binary, payload.length + (prefix?.length ?? 0), prefix));
+    return this.#write(payload);
   }
 
   pause(): void {
@@ -154,7 +165,7 @@ export class WebSocketConnection {
   }
 
   /** Frames of one turn leave in one write: the API server fragments messages into frames of 4 KiB. */
-  #write(bytes: Buffer): boolean {
+  #write(bytes: Uint8Array): boolean {
     const socket = this.#socket;
     if (this.#closing || socket.destroyed || !socket.writable) return true;
     if (!this.#corked) {

@@ -188,6 +188,18 @@ function applyMask(bytes: Buffer, mask: Buffer, from: number): number {
   return (from + length) & 3;
 }
 
+/** The head of a server's frame of `size` bytes, with the first of its content behind it: the rest follows as it is. */
+export function serverHead(opcode: number, size: number, prefix: Uint8Array = EMPTY): Buffer {
+  const extended = size < 126 ? 0 : size < 65_536 ? 2 : 8;
+  const head = Buffer.allocUnsafe(2 + extended + prefix.length);
+  head[0] = FIN | opcode;
+  head[1] = extended === 0 ? size : extended === 2 ? 126 : 127;
+  if (extended === 2) head.writeUInt16BE(size, 2);
+  if (extended === 8) head.writeBigUInt64BE(BigInt(size), 2);
+  head.set(prefix, 2 + extended);
+  return head;
+}
+
 /**
  * Writes one whole frame, `prefix` before `payload` as its content. As a client it masks with a fresh random key (§5.3:
  * it must not be predictable), in a copy: `payload` is never changed.
@@ -199,21 +211,17 @@ export function webSocketFrame(
   prefix: Uint8Array = EMPTY,
 ): Buffer {
   const size = prefix.length + payload.length;
-  const extended = size < 126 ? 0 : size < 65_536 ? 2 : 8;
-  const isMasked = role === 'client';
-  const start = 2 + extended + (isMasked ? 4 : 0);
+  if (role === 'server') return Buffer.concat([serverHead(opcode, size, prefix), payload]);
+  const head = serverHead(opcode, size);
+  const start = head.length + 4;
   const frame = Buffer.allocUnsafe(start + size);
-  frame[0] = FIN | opcode;
-  frame[1] = (isMasked ? MASKED : 0) | (extended === 0 ? size : extended === 2 ? 126 : 127);
-  if (extended === 2) frame.writeUInt16BE(size, 2);
-  if (extended === 8) frame.writeBigUInt64BE(BigInt(size), 2);
+  frame.set(head, 0);
+  frame.writeUInt8(head.readUInt8(1) | MASKED, 1);
   frame.set(prefix, start);
   frame.set(payload, start + prefix.length);
-  if (isMasked) {
-    const mask = frame.subarray(start - 4, start);
-    randomFillSync(mask);
-    applyMask(frame.subarray(start), mask, 0);
-  }
+  const mask = frame.subarray(start - 4, start);
+  randomFillSync(mask);
+  applyMask(frame.subarray(start), mask, 0);
   return frame;
 }
 
