@@ -23,6 +23,8 @@ export type Scenario = {
   readonly name: string;
   /** What stands above its table. */
   readonly title: string;
+  /** Left out of a small run: it has no ratio to compare with the baseline. */
+  readonly fullOnly?: true;
   readonly run: (context: Context) => Promise<Outcome>;
 };
 
@@ -51,6 +53,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'open-loop',
     title: 'Small GETs at fixed rates, whatever the answers do',
+    fullOnly: true,
     run: ({ world, subjects }) => openLoop(world, subjects),
   },
   {

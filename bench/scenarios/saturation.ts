@@ -46,7 +46,7 @@ async function rounds(
       const one = await probe<LoadFigures>('load', {
         target: targetOf(world, subject, protocol, request),
         connections,
-        warmSeconds: round === 0 ? 1.5 : 0.3,
+        warmSeconds: round === 0 ? 0.8 : 0.3,
         seconds: loadSeconds,
       });
       const before = measured.get(subject.name) ?? [];

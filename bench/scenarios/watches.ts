@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { eventsPerSecond, streamsPerConnection } from '../support/counts.ts';
 import { failed, type Figure } from '../support/figures.ts';
 import { probe, type LoadFigures, type WatchFigures } from '../support/peers.ts';
@@ -33,7 +34,9 @@ async function measure(world: World, subject: Subject, count: number): Promise<R
     warmSeconds: 0.5,
     seconds: 1,
   });
+  // Collects garbage too, in a Node subject; what that freed is given back within a second.
   await subject.eventLoop();
+  await delay(1000);
   const measured = await probe<WatchFigures>('watches', {
     target: targetOf(world, subject, 'h2', watch),
     count,

@@ -16,6 +16,7 @@ export type Counts = {
   readonly watches: readonly number[];
   readonly eventSeconds: number;
   readonly decisions: number;
+  /** The gateway takes a data file of up to 4 MiB: about 40,000 grants of one namespace each. */
   readonly grants: number;
   readonly tableRules: number;
   readonly execBytes: number;
@@ -27,15 +28,15 @@ export const counts: Readonly<Record<Counts['name'], Counts>> = {
     name: 'small',
     blocks: 3,
     rounds: 300,
-    warmUp: 1500,
+    warmUp: 1000,
     freshRounds: 30,
     loadRounds: 3,
-    loadSeconds: 1,
+    loadSeconds: 0.6,
     openRates: [200],
     openSeconds: 2,
     watches: [500],
-    eventSeconds: 3,
-    decisions: 5000,
+    eventSeconds: 2,
+    decisions: 4000,
     grants: 10_000,
     tableRules: 3000,
     execBytes: 128 * 1024 * 1024,
@@ -54,7 +55,7 @@ export const counts: Readonly<Record<Counts['name'], Counts>> = {
     watches: [1000, 10_000],
     eventSeconds: 10,
     decisions: 50_000,
-    grants: 100_000,
+    grants: 40_000,
     tableRules: 3000,
     execBytes: 512 * 1024 * 1024,
     echoes: 3000,
