@@ -64,50 +64,39 @@ _unholdable := {
 }
 
 # The sets are named one by one: a lookup of a set by a variable would reach the functions of rule packages as well,
-# and OPA compiles such a lookup into a module that does not load.
-_elements contains {"rule": name, "kind": "deny", "element": element} if {
+# and OPA compiles such a lookup into a module that does not load. Each is walked once, as it is: an element that is no
+# object must still be seen.
+_denies contains [name, element] if {
 	some name
 	some element in data.rules[name].deny
 }
 
-_elements contains {"rule": name, "kind": "hold", "element": element} if {
+_holds contains [name, element] if {
 	some name
 	some element in data.rules[name].hold
 }
 
-_elements contains {"rule": name, "kind": "allow", "element": element} if {
+_allows contains [name, element] if {
 	some name
 	some element in data.rules[name].allow
 }
 
-_elements contains {"rule": name, "kind": "mask", "element": element} if {
+_masks contains [name, element] if {
 	some name
 	some element in data.rules[name].mask
 }
 
-_elements contains {"rule": name, "kind": "record", "element": element} if {
+_records contains [name, element] if {
 	some name
 	some element in data.rules[name].record
 }
 
-_said := {kind: elements |
-	some kind in ["deny", "hold", "allow", "mask", "record"]
-	elements := {object.union(one.element, {"rule": one.rule}) |
-		some one in _elements
-		one.kind == kind
-		_well_formed(kind, one.element)
-	}
-}
-
-_well_formed(kind, element) if {
-	_named(element)
-	kind != "hold"
-}
-
-_well_formed(kind, element) if {
-	_named(element)
-	kind == "hold"
-	count(element.approvers) > 0
+_said := {
+	"deny": {object.union(element, {"rule": name}) | some [name, element] in _denies},
+	"hold": {object.union(element, {"rule": name}) | some [name, element] in _holds},
+	"allow": {object.union(element, {"rule": name}) | some [name, element] in _allows},
+	"mask": {object.union(element, {"rule": name}) | some [name, element] in _masks},
+	"record": {object.union(element, {"rule": name}) | some [name, element] in _records},
 }
 
 _named(element) if {
@@ -116,13 +105,42 @@ _named(element) if {
 }
 
 # An element that cannot be read must not be a deny that vanished.
-_malformed contains {
-	"rule": one.rule,
+_unreadable contains name if {
+	some [name, element] in _denies
+	not _named(element)
+}
+
+_unreadable contains name if {
+	some [name, element] in _holds
+	not _approvable(element)
+}
+
+_unreadable contains name if {
+	some [name, element] in _allows
+	not _named(element)
+}
+
+_unreadable contains name if {
+	some [name, element] in _masks
+	not _named(element)
+}
+
+_unreadable contains name if {
+	some [name, element] in _records
+	not _named(element)
+}
+
+_approvable(element) if {
+	_named(element)
+	count(element.approvers) > 0
+}
+
+_malformed := {{
+	"rule": name,
 	"id": "malformed-element",
 	"reason": "an element of this rule lacks id, reason or approvers",
-} if {
-	some one in _elements
-	not _well_formed(one.kind, one.element)
+} |
+	some name in _unreadable
 }
 
 # What lets a request pass: an allow, or a hold whose people agreed (the gateway puts a live grant into input).
