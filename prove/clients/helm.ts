@@ -51,8 +51,16 @@ const steps: readonly HelmStep[] = [
   {
     what: 'upgrade',
     args: [
-      ...['upgrade', 'shop', chart, '--wait=false', '--set', 'colour=green'],
-      ...['--set', 'replicas=3', '--set', 'ingress=true'],
+      'upgrade',
+      'shop',
+      chart,
+      '--wait=false',
+      '--set',
+      'colour=green',
+      '--set',
+      'replicas=3',
+      '--set',
+      'ingress=true',
     ],
     said: /REVISION: 2/,
   },

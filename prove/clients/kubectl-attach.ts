@@ -103,7 +103,10 @@ function debug(world: World, wire: Wire): Scenario {
       });
       const image = (): Promise<string> =>
         administrator([
-          ...['get', 'pod', 'box', '-o'],
+          'get',
+          'pod',
+          'box',
+          '-o',
           `jsonpath={.spec.ephemeralContainers[?(@.name=="${name}")].image}`,
         ]);
       let over = false;

@@ -1,14 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sha256, type Wire } from './kubectl-exec.ts';
+import { sha256, speed, type Wire } from './kubectl-exec.ts';
 import { commandFacts, type Scenario } from './scenario.ts';
 
 const mebibyte = 2 ** 20;
 const copyTimeoutMs = 300_000;
-
-const rate = (bytes: number, durationMs: number): string =>
-  `${(bytes / mebibyte / (durationMs / 1000)).toFixed(0)} MiB/s`;
 
 function bigFile(wire: Wire, bytes: number): readonly Scenario[] {
   const size = `${bytes / mebibyte} MiB`;
@@ -28,7 +25,7 @@ function bigFile(wire: Wire, bytes: number): readonly Scenario[] {
         const arrived = readFileSync(join(side.pods, 'box', name));
         return {
           facts: { ...commandFacts(done, side), sha256: sha256(arrived) },
-          figure: rate(bytes, done.durationMs),
+          figure: speed(bytes, done.durationMs),
         };
       },
     },
@@ -44,7 +41,7 @@ function bigFile(wire: Wire, bytes: number): readonly Scenario[] {
         const done = await side.kubectl(args, { env: wire.env, timeoutMs: copyTimeoutMs });
         return {
           facts: { ...commandFacts(done, side), sha256: sha256(readFileSync(file)) },
-          figure: rate(bytes, done.durationMs),
+          figure: speed(bytes, done.durationMs),
         };
       },
     },

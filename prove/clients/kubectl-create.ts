@@ -20,15 +20,22 @@ const creations: readonly Creation[] = [
   {
     resource: 'secret/registry',
     args: [
-      ...['secret', 'docker-registry', 'registry', '--docker-username=u'],
-      ...['--docker-password=p', '--docker-server=registry.example.test'],
+      'secret',
+      'docker-registry',
+      'registry',
+      '--docker-username=u',
+      '--docker-password=p',
+      '--docker-server=registry.example.test',
     ],
   },
   {
     resource: 'configmap/settings',
     args: [
-      ...['configmap', 'settings', '--from-literal=colour=blue'],
-      ...['--from-file=$DIR/binary', '--from-file=$DIR/text'],
+      'configmap',
+      'settings',
+      '--from-literal=colour=blue',
+      '--from-file=$DIR/binary',
+      '--from-file=$DIR/text',
     ],
   },
   {

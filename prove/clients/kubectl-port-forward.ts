@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
 import { start, type Background } from '../support/processes.ts';
-import { sha256, type Wire } from './kubectl-exec.ts';
+import { sha256, speed, type Wire } from './kubectl-exec.ts';
 import type { LoopbackServers } from './loopback-servers.ts';
 import { levelled, type Facts, type Scenario, type Side } from './scenario.ts';
 
@@ -110,8 +110,7 @@ export function portForwardScenarios(wire: Wire, servers: LoopbackServers): read
         withForward(side, wire, servers.echoPort, async (forward) => {
           const startedMs = performance.now();
           const facts = await echoed(forward.port, 1, bigBytes);
-          const seconds = (performance.now() - startedMs) / 1000;
-          return { facts, figure: `${(bigBytes / 2 ** 20 / seconds).toFixed(0)} MiB/s` };
+          return { facts, figure: speed(2 * bigBytes, performance.now() - startedMs) };
         }),
     },
     {
