@@ -33,6 +33,12 @@ export type WorldOptions = {
   readonly databaseUrl?: string;
   /** Changes the copy of the starter policies before anything reads it. */
   readonly prepare?: (policies: string) => void;
+  /** Further clusters of the configuration, behind the real one. */
+  readonly clusters?: readonly object[];
+  /** Of every command of the program. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Of the gateway process only. */
+  readonly gatewayEnv?: Readonly<Record<string, string>>;
 };
 
 const EVERYTHING = `# METADATA
@@ -86,10 +92,11 @@ export async function createWorld(name: string, options: WorldOptions = {}): Pro
         peoplePort,
         dataDirectory,
         databaseUrl: options.databaseUrl,
+        clusters: options.clusters ?? [],
       }),
     ),
   );
-  const env = { HOLDGATE_PROVE_DATABASE: options.databaseUrl ?? '' };
+  const env = { HOLDGATE_PROVE_DATABASE: options.databaseUrl ?? '', ...options.env };
   const holdgate = (args: readonly string[], input = ''): Promise<Finished> =>
     run(process.execPath, [program, ...args], { env, input });
   const kubeconfigOf = (who: string): string => join(directory, `${who}.kubeconfig`);
@@ -107,7 +114,7 @@ export async function createWorld(name: string, options: WorldOptions = {}): Pro
     holdgate,
     startGateway: async () => {
       const gateway = start(process.execPath, [program, 'serve', '--config', config], {
-        env,
+        env: { ...env, ...options.gatewayEnv },
         logFile: join(directory, 'gateway.log'),
       });
       await gateway.until(/"message":"ready"/, 60_000);
@@ -135,6 +142,7 @@ type ConfigurationInput = {
   readonly peoplePort: number;
   readonly dataDirectory: string;
   readonly databaseUrl: string | undefined;
+  readonly clusters: readonly object[];
 };
 
 function configuration(input: ConfigurationInput): object {
@@ -159,6 +167,7 @@ function configuration(input: ConfigurationInput): object {
         certificateAuthority: input.cluster.caFile,
         credential: { token: { file: input.cluster.gatewayTokenFile } },
       },
+      ...input.clusters,
     ],
   };
 }

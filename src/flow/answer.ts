@@ -1,5 +1,6 @@
 import { refusal, type Refusal } from '../base/errors.ts';
 import { maskedAnswerBytesMax } from '../base/limits.ts';
+import { whenAborted } from '../base/when-aborted.ts';
 import type { MaskPlan } from '../mask/index.ts';
 import { maskAnswer } from '../mask/index.ts';
 import type { UpstreamAnswer } from '../forward/index.ts';
@@ -25,7 +26,7 @@ const withAuditId = (headers: Headers, requestId: string): Headers => [
 function drained(exchange: Exchange): Promise<void> {
   return new Promise((resolve) => {
     exchange.onDrain(resolve);
-    exchange.gone.addEventListener('abort', () => resolve(), { once: true });
+    whenAborted(exchange.gone, resolve);
   });
 }
 
@@ -52,7 +53,7 @@ export async function streamAnswer(
   if (limits.longRunning) exchange.draining.addEventListener('abort', onDraining, { once: true });
 
   // A client that left takes no more: without this, a paused answer would wait for its drain for ever.
-  exchange.gone.addEventListener('abort', () => answer.abort(), { once: true });
+  whenAborted(exchange.gone, () => answer.abort());
   exchange.respond(answer.status, withAuditId(answer.headers, call.requestId));
   const piped = await answer.pipe({
     write: (chunk) => {

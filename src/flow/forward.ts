@@ -1,5 +1,6 @@
 import type { Refusal } from '../base/errors.ts';
 import { ok, type Result } from '../base/result.ts';
+import { whenAborted } from '../base/when-aborted.ts';
 import { headerValue } from '../kube/header-value.ts';
 import { upstreamHeaders, type UpstreamAnswer } from '../forward/index.ts';
 import { maskableAccept, type MaskPlan } from '../mask/index.ts';
@@ -72,8 +73,10 @@ export async function forward(passing: Passing, ports: FlowPorts): Promise<void>
   const { exchange } = call;
   const isRead = READS.has(request.attributes.verb);
   const abort = new AbortController();
-  // A client that left does not want its read; a write's outcome is wanted by the record.
-  if (isRead) exchange.gone.addEventListener('abort', () => abort.abort(), { once: true });
+  // A client that left does not want its read; a write's outcome is wanted by the record. What the cluster proxies has no
+  // time limit: without its client nothing would ever end it.
+  const isWanted = !isRead && !request.attributes.longRunning;
+  if (!isWanted) whenAborted(exchange.gone, () => abort.abort());
   const out = outgoing(call, request, plan, abort.signal);
   if (!out.ok) return call.refuse(out.error);
 
@@ -89,7 +92,10 @@ export async function forward(passing: Passing, ports: FlowPorts): Promise<void>
     throw cause;
   }
   const sent = await sending;
-  if (!sent.ok) return call.refuse(sent.error, { endedBy: 'upstream', complete: false });
+  if (!sent.ok) {
+    const endedBy = abort.signal.aborted ? 'client' : 'upstream';
+    return call.refuse(sent.error, { endedBy, complete: false });
+  }
   call.stage('answered');
 
   if (plan !== null && sent.value.status < 300) return maskedAnswer(call, sent.value, plan);

@@ -44,7 +44,10 @@ export async function stream(
   const { call } = passing;
   await call.decided('allow');
   const opened = await openUpstream(passing, streamed);
-  if (!opened.ok) return call.refuse(opened.error, { endedBy: 'upstream', complete: false });
+  if (!opened.ok) {
+    const endedBy = call.exchange.gone.aborted ? 'client' : 'upstream';
+    return call.refuse(opened.error, { endedBy, complete: false });
+  }
   call.stage('answered');
   if (opened.value.kind === 'answer') return plainAnswer(call, opened.value, false);
   return carry(passing, streamed, opened.value, ports);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { refusal } from '../../src/base/errors.ts';
 import { err, ok } from '../../src/base/result.ts';
 import type { UpstreamAnswer } from '../../src/forward/index.ts';
+import { fakeExchange } from '../support/fake-exchange.ts';
 import { agent, decision, flowWorld, mask, scriptedAnswer } from '../support/flow-world.ts';
 
 const POD = '/api/v1/namespaces/shop/pods/a';
@@ -299,6 +300,53 @@ describe('a long answer', () => {
     exchange.leave();
     await done;
     expect(world.records.at(-1)).toMatchObject({ endedBy: 'client', complete: false });
+  });
+
+  /** Leaves while policy is asked: before there is anything that could be aborted. */
+  const leftEarly = async (target: string, method = 'GET') => {
+    const answer = endless();
+    let leave: () => void = () => {};
+    const world = flowWorld({
+      upstream: () => answer,
+      decide: () => {
+        leave();
+        return decision();
+      },
+    });
+    const exchange = fakeExchange({ target, method });
+    ({ leave } = exchange);
+    await world.handle(exchange);
+    return world;
+  };
+
+  test('of a client that left before the cluster was asked is not waited for', async () => {
+    const world = await leftEarly(watch);
+    expect(world.sent.map(({ signal }) => signal.aborted)).toEqual([true]);
+    expect(world.records.map(({ kind }) => kind)).toEqual(['decision', 'outcome']);
+    expect(world.records.at(-1)).toMatchObject({ endedBy: 'client', complete: false });
+  });
+
+  test('that the cluster proxies ends with its client too, whatever its method', async () => {
+    const world = await leftEarly('/api/v1/namespaces/a/services/s/proxy/', 'POST');
+    expect(world.sent.map(({ signal }) => signal.aborted)).toEqual([true]);
+    expect(world.records.at(-1)).toMatchObject({ endedBy: 'client', complete: false });
+  });
+
+  test('to a write is waited for without its client: the record wants to know', async () => {
+    let leave: () => void = () => {};
+    const world = flowWorld({
+      decide: () => {
+        leave();
+        return decision();
+      },
+    });
+    const body = '{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"}}';
+    const headers = { 'content-type': 'application/json' };
+    const target = '/api/v1/namespaces/a/configmaps';
+    const exchange = fakeExchange({ target, method: 'POST', headers, body });
+    ({ leave } = exchange);
+    await world.handle(exchange);
+    expect(world.sent.map(({ signal }) => signal.aborted)).toEqual([false]);
   });
 
   test("is cut at the caller's deadline", async () => {

@@ -134,7 +134,11 @@ function sendOn(entry: Session, endpoint: Endpoint, request: Outgoing): Promise<
   if (request.body !== null) stream.end(request.body);
   return new Promise((resolve) => {
     let body: AnswerBody | null = null;
-    const abort = (): void => stream.close(constants.NGHTTP2_CANCEL);
+    const abort = (): void => {
+      stream.close(constants.NGHTTP2_CANCEL);
+      // An answer that has ended, and was not read, is closed already: only this lets go of it, and of its place.
+      stream.destroy();
+    };
     request.signal.addEventListener('abort', abort, { once: true });
     if (request.signal.aborted) abort();
     const fail = (cause: Error): void => {

@@ -120,6 +120,8 @@ export function sendUpgrade(
     });
     request.on('error', (cause) => settle(err(sent ? brokenOff(cause) : unreachable(cause))));
     request.end();
+    // The client may have left while the credential was read: nobody would ever abort this request.
+    if (outgoing.signal.aborted) onAbort();
   });
 }
 
