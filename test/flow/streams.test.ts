@@ -296,6 +296,52 @@ describe('a WebSocket try and its SPDY fallback are one command', () => {
   });
 });
 
+describe('the fallback of an approved session', () => {
+  /** The WebSocket try is approved and not taken by the cluster; what `before` does comes between the two tries. */
+  async function fallback(before: (set: { holds: HoldElement; recorder: boolean }) => void) {
+    const guard = await guardOf(podOf('u-1', 'sha256:a'));
+    const { approvals, finished } = granting(guard);
+    const now = { holds: hold, recorder: false };
+    let upgrades = 0;
+    const world = flowWorld({
+      decide: (input) =>
+        input.grants.length > 0
+          ? decision()
+          : decision({ verdict: 'hold', because: [now.holds], holds: [now.holds] }),
+      upstream: () => scriptedAnswer({ body: podOf('u-1', 'sha256:a') }),
+      approvals,
+      upgrade: () => {
+        upgrades += 1;
+        return notUpgraded(400);
+      },
+    });
+    await world.handle(upgradeRequest('websocket').exchange);
+    before(now);
+    world.broken.recorder = now.recorder;
+    const { exchange } = upgradeRequest('spdy');
+    await world.handle(exchange);
+    return { finished, exchange, upgrades };
+  }
+
+  test('opens nothing where policy asks for other people by now', async () => {
+    const { finished, exchange, upgrades } = await fallback((now) => {
+      now.holds = { ...hold, approvers: ['security'] };
+    });
+    expect(finished).toEqual(['STALE']);
+    expect(exchange.answer.status).toBe(403);
+    expect(upgrades).toBe(1);
+  });
+
+  test('ends the claim where its decision cannot be recorded: it must not stay open for ever', async () => {
+    const { finished, exchange, upgrades } = await fallback((now) => {
+      now.recorder = true;
+    });
+    expect(finished).toEqual(['FAILED']);
+    expect(exchange.answer.status).toBe(503);
+    expect(upgrades).toBe(1);
+  });
+});
+
 describe('a held session', () => {
   const drift = [
     {
