@@ -6,8 +6,10 @@ import {
   resetStatus,
 } from '../../../src/forward/streams/spdy/spdy-frames.ts';
 import { SpdyStreams } from '../../../src/forward/streams/spdy/spdy-streams.ts';
-import { settled, type LegEvent } from './leg-log.ts';
-import { dataFrame, meet, type RawPeer } from './raw-peer.ts';
+import { createSpdyLeg } from '../../../src/forward/streams/spdy/spdy-leg.ts';
+import { duplexPair } from './duplex-pair.ts';
+import { handTimers, logLeg, settled, type LegEvent } from './leg-log.ts';
+import { dataFrame, meet, rawPeer, type RawPeer } from './raw-peer.ts';
 
 const fin = 1;
 const stdin = { streamtype: 'stdin' };
@@ -75,6 +77,28 @@ describe('PING', () => {
     await settled();
     timers.pass(60_000);
     expect(log.of('ended')).toHaveLength(1);
+  });
+});
+
+describe('a session that we end', () => {
+  test('is gone after a minute where its peer reads nothing more: backpressure must not keep the socket', async () => {
+    const [socket, wire] = duplexPair(1024);
+    const timers = handTimers();
+    const leg = createSpdyLeg(socket, { role: 'server', timers });
+    const peer = rawPeer(wire);
+    logLeg(leg, { opened: (id) => leg.accept(id) });
+    peer.send(peer.syn(1, { streamtype: 'stdout' }));
+    await settled();
+    wire.pause();
+    leg.data(1, Buffer.alloc(256 * 1024));
+    leg.close(1000);
+    timers.pass(59_000);
+    await settled();
+    expect(socket.destroyed).toBe(false);
+    timers.pass(1000);
+    await settled();
+    expect(socket.destroyed).toBe(true);
+    expect(timers.running()).toBe(0);
   });
 });
 

@@ -18,6 +18,8 @@ export type SpdyLegOptions = {
 const pingIntervalMsDefault = 30_000;
 /** How long a peer that has everything may take to close its side. */
 const lingerMs = 30_000;
+/** How long a peer may take to read what was sent before the end: one that reads nothing would hold the socket for ever. */
+const unreadMs = 60_000;
 /** How long a peer that broke the protocol may take to read why. */
 const brokenLingerMs = 1000;
 
@@ -120,6 +122,7 @@ class SpdyConnection {
     this.#output.send(controlFrame.goaway(this.session.lastPeerId, goawayStatus.ok));
     this.session.stop();
     this.#socket.end();
+    if (!this.#socket.writableFinished) this.#destroyAfter(unreadMs);
     // The end of the peer comes behind what it still sends.
     this.#socket.resume();
   }
