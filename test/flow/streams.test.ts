@@ -183,6 +183,26 @@ describe('a session', () => {
     });
   });
 
+  test('whose outcome cannot be recorded leaves all of it in the log', async () => {
+    const { exchange, peer } = upgradeRequest();
+    const there = cluster();
+    const world = flowWorld({ upgrade: there.upgrade });
+    const done = world.handle(exchange);
+    peer.write(webSocketFrame('client', BINARY, Buffer.from('\u0000ls\n')));
+    await read(there.peer, 5);
+    world.broken.recorder = true;
+    there.peer.write(webSocketFrame('server', CLOSE, Buffer.from([0x03, 0xe8])));
+    await done;
+    await read(peer, 0);
+    const line = world.logs.find((one) => one.includes('an outcome could not be recorded')) ?? '{}';
+    expect(JSON.parse(line)).toMatchObject({
+      status: 101,
+      ended_by: 'upstream',
+      complete: true,
+      session: { wire: 'channels', bytes: { 'up/stdin': 3 } },
+    });
+  });
+
   const broken = [
     {
       name: 'the decision cannot be recorded',
