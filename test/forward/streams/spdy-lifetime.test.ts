@@ -80,6 +80,33 @@ describe('PING', () => {
   });
 });
 
+describe('header blocks, which take time to read', () => {
+  test('are read 1024 a second, and none is lost', async () => {
+    const { peer, log, timers } = meet('server');
+    const opened = (): number => log.of('opened').length;
+    for (let at = 0; at < 1100; at += 1) {
+      const id = 2 * at + 1;
+      peer.send(peer.syn(id, stdin), controlFrame.rstStream(id, resetStatus.cancel));
+    }
+    await settled();
+    expect(opened()).toBe(1024);
+    timers.pass(1000);
+    await settled();
+    expect(opened()).toBe(1100);
+    expect(log.of('ended')).toEqual([]);
+  });
+
+  test('that wait leave no timer behind when the session ends', async () => {
+    const { leg, peer, timers, isClosed } = meet('server');
+    for (let at = 0; at < 1100; at += 1) peer.send(peer.syn(2 * at + 1, { streamtype: 'none' }));
+    await settled();
+    leg.destroy();
+    await settled();
+    expect(isClosed()).toBe(true);
+    expect(timers.running()).toBe(0);
+  });
+});
+
 describe('a session that we end', () => {
   test('is gone after a minute where its peer reads nothing more: backpressure must not keep the socket', async () => {
     const [socket, wire] = duplexPair(1024);
@@ -178,7 +205,7 @@ describe('the end of the peer', () => {
 
 describe('many streams', () => {
   test('2000 one behind the other leave no state: none is refused', async () => {
-    const { leg, peer, log } = meet('server', {
+    const { leg, peer, log, timers } = meet('server', {
       opened: (id) => {
         leg.accept(id);
         if (id % 4 === 1) leg.finish(id);
@@ -189,6 +216,7 @@ describe('many streams', () => {
       const end = id % 8 === 3 ? controlFrame.rstStream(id, 5) : dataFrame(id, '', true);
       peer.send(peer.syn(id, stdin), end);
       if (id % 80 === 7) {
+        timers.pass(1000);
         await settled();
         leg.reset(id);
       }
