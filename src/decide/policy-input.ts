@@ -122,7 +122,9 @@ export const policyInputSchema = z.strictObject({
           z.strictObject({
             ports: z
               .array(z.number())
-              .describe('The ports named in the query; a client may name them per stream only.'),
+              .describe(
+                'The ports named in the query: then no other can be opened. Empty where it names none, as in a port-forward of kubectl: then any port may be opened, so empty is not harmless.',
+              ),
           }),
         )
         .describe('pods/portforward; null else.'),

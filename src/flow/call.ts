@@ -223,9 +223,13 @@ export class Call {
       this.#ports.log.error('an outcome could not be recorded', {
         request: this.requestId,
         status: ended.status,
+        code: ended.refusal?.code ?? '',
+        detail: ended.refusal?.detail ?? '',
         upstream_status: ended.upstreamStatus ?? 0,
+        bytes_sent: ended.bytesSent ?? 0,
         ended_by: ended.endedBy,
         complete: ended.complete,
+        session: ended.session ?? null,
         cause: errorText(cause),
       });
     });

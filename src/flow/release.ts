@@ -12,6 +12,8 @@ import {
   type Claim,
   type HoldRequest,
 } from '../hold/index.ts';
+import { expiredAt } from '../identify/index.ts';
+import { maskPlan } from '../mask/index.ts';
 import { examine } from './examine.ts';
 import { executeApproved } from './execute.ts';
 import { ownCalls } from './own-calls.ts';
@@ -66,15 +68,13 @@ export async function release(
     approval = end.approval;
   }
   if (approval.state !== 'APPROVED') return call.refuse(heldRefusal(approval, 'ended'));
+  // People may take longer than a token lives: nothing begins after it. The approval stays, for who comes with a new one.
+  const expired = expiredAt(passing.identity.expiresAtMs, ports.clock.nowMs());
+  if (expired !== null) return call.refuse(expired);
 
   const claim = await ports.approvals.claim(id, call.requestId);
   if (!claim.ok) return call.refuse(claim.error);
-  const again = await decideAgain(passing, approval, ports).catch(async (cause: unknown) => {
-    // A dependency broke before anything was sent: the claim must not stay open as if it ran.
-    const why = `not executed: ${errorText(cause)}`;
-    await ports.approvals.finish(claim.value, 'FAILED', why).catch(() => null);
-    throw cause;
-  });
+  const again = await unsentFails(claim.value, decideAgain(passing, approval, ports), ports);
   if (!again.ok) {
     await ports.approvals.finish(claim.value, 'STALE', again.error.message);
     return call.refuse(again.error);
@@ -84,7 +84,19 @@ export async function release(
   return releaseStream(again.value, stream, ports);
 }
 
-/** The SPDY try of a command whose WebSocket try was approved and not taken by the cluster: the same claim, unless a reload changed what it is about. */
+/** A dependency that breaks before anything was sent: the claim must not stay open as if it ran. */
+function unsentFails<T>(claim: Claim, step: Promise<T>, ports: FlowPorts): Promise<T> {
+  return step.catch(async (cause: unknown) => {
+    const why = `not executed: ${errorText(cause)}`;
+    await ports.approvals.finish(claim, 'FAILED', why).catch(() => null);
+    throw cause;
+  });
+}
+
+/**
+ * The SPDY try of a command whose WebSocket try was approved and not taken by the cluster: the same claim, unless a reload
+ * changed what it is about or what policy says of it.
+ */
 async function releaseFallback(
   passing: Passing,
   claim: Claim,
@@ -94,13 +106,17 @@ async function releaseFallback(
   const { call, examined, streamed } = passing;
   const { id, digest, guard } = claim.approval;
   call.know({ approvalId: id, digest });
-  await call.decided('hold');
+  const recorded = call.decided('hold');
+  await unsentFails(claim, recorded, ports);
   const isSame = holdRequest(passing, examined.decision, guard).digest === digest;
-  if (isSame && streamed !== null)
-    return releaseStream(passing, { ...fallback, streamed, claim, digest }, ports);
-  const why = 'the cluster is another one now';
-  await ports.approvals.finish(claim, 'STALE', why);
-  return call.refuse(stale(claim.approval, why));
+  const again = isSame
+    ? await unsentFails(claim, decideAgain(passing, claim.approval, ports), ports)
+    : err(stale(claim.approval, 'the cluster is another one now'));
+  if (again.ok && streamed !== null)
+    return releaseStream(again.value, { ...fallback, streamed, claim, digest }, ports);
+  const why = again.ok ? stale(claim.approval, 'it is no session now') : again.error;
+  await ports.approvals.finish(claim, 'STALE', why.message);
+  return call.refuse(why);
 }
 
 function holdRequest(
@@ -201,12 +217,16 @@ async function decideAgain(
   const granted = { ...input, grants: [{ id: approval.id, covers, approvers }] };
   const released = await policy.decide(granted);
   call.know({ input: granted, decision: released });
-  if (released.verdict === 'allow')
-    return ok({
-      ...passing,
-      examined: { ...examined.value, decision: released, input: granted },
-    });
-  return err(stale(approval, 'with this approval, policy still does not allow the request'));
+  if (released.verdict !== 'allow')
+    return err(stale(approval, 'with this approval, policy still does not allow the request'));
+  // What policy masks now, not what it masked before the wait.
+  const plan = maskPlan(released.mask, request.attributes);
+  if (!plan.ok) return plan;
+  return ok({
+    ...passing,
+    examined: { ...examined.value, decision: released, input: granted },
+    plan: plan.value,
+  });
 }
 
 function stale(approval: Approval, why: string): Refusal {

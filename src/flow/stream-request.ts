@@ -1,7 +1,13 @@
 import { refusal, type Refusal } from '../base/errors.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import { execOptions, portForwardOptions } from '../kube/attributes.ts';
 import type { RequestAttributes } from '../kube/request.ts';
-import { readOffer, type StreamOffer, type StreamResource } from '../forward/index.ts';
+import {
+  readOffer,
+  type SessionAsked,
+  type StreamOffer,
+  type StreamResource,
+} from '../forward/index.ts';
 import type { Call } from './call.ts';
 
 const STREAMS: Readonly<Record<string, StreamResource | undefined>> = {
@@ -11,7 +17,12 @@ const STREAMS: Readonly<Record<string, StreamResource | undefined>> = {
 };
 
 /** An upgrade that the gateway carries, read once. */
-export type StreamRequest = { readonly resource: StreamResource; readonly offer: StreamOffer };
+export type StreamRequest = {
+  readonly resource: StreamResource;
+  readonly offer: StreamOffer;
+  /** The options that policy saw: the session is held to them. */
+  readonly asked: SessionAsked;
+};
 
 /**
  * What a request wants of its connection: null is plain HTTP. Upgrades are carried for exec, attach and port-forward of
@@ -22,7 +33,9 @@ export function streamRequest(
   attributes: RequestAttributes,
 ): Result<StreamRequest | null, Refusal> {
   const { upgrade, method, rawHeaders } = exchange;
-  const resource = attributes.verb === 'connect' ? STREAMS[attributes.resource] : undefined;
+  // Of the core group only: an aggregated API's `pods/exec` speaks whatever it likes.
+  const isPods = attributes.verb === 'connect' && attributes.group === '';
+  const resource = isPods ? STREAMS[attributes.resource] : undefined;
   const what = attributes.resource === '' ? attributes.path : attributes.resource;
   if (resource === undefined) {
     if (upgrade === null) return ok(null);
@@ -34,5 +47,9 @@ export function streamRequest(
     return err(refusal('HOLDGATE_FORWARD_STREAM_UNSUPPORTED', text));
   }
   const offer = readOffer(resource, { method, upgrade, rawHeaders });
-  return offer.ok ? ok({ resource, offer: offer.value }) : offer;
+  if (!offer.ok) return offer;
+  const { stdin, tty } = execOptions(attributes.options);
+  const forwarded = portForwardOptions(attributes.options);
+  if (!forwarded.ok) return forwarded;
+  return ok({ resource, offer: offer.value, asked: { stdin, tty, ports: forwarded.value.ports } });
 }

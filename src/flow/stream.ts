@@ -1,6 +1,5 @@
 import { refusal, type Refusal } from '../base/errors.ts';
 import type { Result } from '../base/result.ts';
-import { portForwardOptions } from '../kube/attributes.ts';
 import {
   acceptHeaders,
   openSession,
@@ -86,7 +85,7 @@ export async function carry(
   switched: Extract<UpgradeEnd, { kind: 'switched' }>,
   ports: FlowPorts,
 ): Promise<void> {
-  const { call, request, identity } = passing;
+  const { call, identity } = passing;
   const { exchange } = call;
   const { switchProtocols } = exchange;
   if (exchange.gone.aborted || switchProtocols === null) {
@@ -94,17 +93,16 @@ export async function carry(
     call.closedSoon({ status: 0, upstreamStatus: 101, endedBy: 'client', complete: false });
     return;
   }
-  const { offer, resource } = streamed;
+  const { offer, resource, asked } = streamed;
   const { protocol } = switched;
   const accepted = acceptHeaders(offer, protocol);
   const client = switchProtocols([...accepted, ['audit-id', call.requestId]]);
   const counted = summaryTap();
-  const asked = portForwardOptions(request.attributes.options);
   const session = openSession({
     offer,
     protocol,
     resource,
-    ports: asked.ok ? asked.value.ports : [],
+    asked,
     client,
     cluster: switched,
     taps: [counted.tap],

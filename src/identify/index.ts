@@ -1,6 +1,7 @@
 /**
  * @module identify — a bearer token in, an Identity or a refusal out. Refuses every other credential.
  */
+export { expiredAt } from './claim-checks.ts';
 export { fetchJson, type FetchJson, type JsonAnswer, type JsonRequest } from './fetch-json.ts';
 export {
   createIdentifier,

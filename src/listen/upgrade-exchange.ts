@@ -56,6 +56,14 @@ export function upgradeExchange(
   const onEnd = (): void => gone.abort();
   socket.on('error', () => gone.abort());
   socket.on('close', () => gone.abort());
+  // RFC 9110 §7.8: an Upgrade in HTTP/1.0 means nothing; whatever stands between would read no 101 in the answer.
+  const switchProtocols = (headers: Headers): { socket: Duplex; head: Buffer } => {
+    responded = true;
+    socket.pause();
+    socket.off('data', onEarly).off('end', onEnd);
+    writeHead(socket, 101, headers);
+    return { socket, head: early.take() };
+  };
   onEarly(head);
   socket.on('data', onEarly).on('end', onEnd);
   return {
@@ -66,13 +74,7 @@ export function upgradeExchange(
       responded = true;
       writeHead(socket, status, [...headers, ['connection', 'close']]);
     },
-    switchProtocols: (headers) => {
-      responded = true;
-      socket.pause();
-      socket.off('data', onEarly).off('end', onEnd);
-      writeHead(socket, 101, headers);
-      return { socket, head: early.take() };
-    },
+    switchProtocols: request.httpVersion === '1.1' ? switchProtocols : null,
     write: (chunk) => socket.write(chunk),
     onDrain: (resume) => socket.once('drain', resume),
     end: (chunk) => {

@@ -6,8 +6,10 @@ import type { Approval, Approvals } from '../../src/hold/index.ts';
 import { clientTimeoutMs } from '../../src/flow/release.ts';
 import { approvalOf, requirement } from '../support/hold-fixtures.ts';
 import {
+  agent,
   decision,
   flowWorld,
+  mask,
   scriptedAnswer,
   type World,
   type WorldOptions,
@@ -141,6 +143,56 @@ describe('a held call that is not approved is never sent', () => {
     );
     const exchange = await one.call(remove);
     expect(exchange.text()).toContain('HOLDGATE_HOLD_SPENT');
+    expect(deletes(one)).toEqual([]);
+  });
+});
+
+describe('after the wait', () => {
+  test('nothing begins under a token that expired meanwhile, and the approval stays', async () => {
+    let claims = 0;
+    const identity = { ...agent, expiresAtMs: Date.parse('2026-11-20T11:59:59Z') };
+    const one = world(
+      'APPROVED',
+      { identify: () => Promise.resolve(ok(identity)) },
+      {
+        claim: () => {
+          claims += 1;
+          return Promise.reject(new Error('not to be claimed'));
+        },
+      },
+    );
+    const exchange = await one.call(remove);
+    expect(exchange.answer.status).toBe(401);
+    expect(String(exchange.json()['message'])).toContain('HOLDGATE_IDENTIFY_TOKEN_EXPIRED');
+    expect(claims).toBe(0);
+    expect(deletes(one)).toEqual([]);
+  });
+
+  test('the answer is masked as policy says now, not as it said before', async () => {
+    const masked = decision({ mask: [mask('data.*')] });
+    const decide = (input: PolicyInput): Decision => (input.grants.length > 0 ? masked : held);
+    const secret = {
+      kind: 'Secret',
+      apiVersion: 'v1',
+      metadata: { name: 's' },
+      data: { k: 'dg==' },
+    };
+    const upstream = () => scriptedAnswer({ body: secret });
+    const read = approvalOf({ state: 'APPROVED', guard: { kind: 'none' } });
+    const claim = () => Promise.resolve(ok({ approval: read, fence: 1 }));
+    const one = world('APPROVED', { decide, upstream }, { claim });
+    const exchange = await one.call({ target: '/api/v1/namespaces/payments/secrets/s' });
+    expect(exchange.answer.status).toBe(200);
+    expect(exchange.text()).toContain('"k"');
+    expect(exchange.text()).not.toContain('dg==');
+  });
+
+  test('a call that policy now masks in a way that cannot be kept is not sent', async () => {
+    const masked = decision({ mask: [mask('spec.*')] });
+    const one = world('APPROVED', { decide: (input) => (input.grants.length > 0 ? masked : held) });
+    const exchange = await one.call(remove);
+    expect(String(exchange.json()['message'])).toContain('HOLDGATE_MASK_UNMASKABLE');
+    expect(one.finished).toEqual(['STALE']);
     expect(deletes(one)).toEqual([]);
   });
 });

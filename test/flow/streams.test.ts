@@ -183,6 +183,26 @@ describe('a session', () => {
     });
   });
 
+  test('whose outcome cannot be recorded leaves all of it in the log', async () => {
+    const { exchange, peer } = upgradeRequest();
+    const there = cluster();
+    const world = flowWorld({ upgrade: there.upgrade });
+    const done = world.handle(exchange);
+    peer.write(webSocketFrame('client', BINARY, Buffer.from('\u0000ls\n')));
+    await read(there.peer, 5);
+    world.broken.recorder = true;
+    there.peer.write(webSocketFrame('server', CLOSE, Buffer.from([0x03, 0xe8])));
+    await done;
+    await read(peer, 0);
+    const line = world.logs.find((one) => one.includes('an outcome could not be recorded')) ?? '{}';
+    expect(JSON.parse(line)).toMatchObject({
+      status: 101,
+      ended_by: 'upstream',
+      complete: true,
+      session: { wire: 'channels', bytes: { 'up/stdin': 3 } },
+    });
+  });
+
   const broken = [
     {
       name: 'the decision cannot be recorded',
@@ -293,6 +313,52 @@ describe('a WebSocket try and its SPDY fallback are one command', () => {
     expect(second.exchange.answer.status).toBe(101);
     expect(finished).toEqual(['EXECUTED']);
     expect(digests).toHaveLength(1);
+  });
+});
+
+describe('the fallback of an approved session', () => {
+  /** The WebSocket try is approved and not taken by the cluster; what `before` does comes between the two tries. */
+  async function fallback(before: (set: { holds: HoldElement; recorder: boolean }) => void) {
+    const guard = await guardOf(podOf('u-1', 'sha256:a'));
+    const { approvals, finished } = granting(guard);
+    const now = { holds: hold, recorder: false };
+    let upgrades = 0;
+    const world = flowWorld({
+      decide: (input) =>
+        input.grants.length > 0
+          ? decision()
+          : decision({ verdict: 'hold', because: [now.holds], holds: [now.holds] }),
+      upstream: () => scriptedAnswer({ body: podOf('u-1', 'sha256:a') }),
+      approvals,
+      upgrade: () => {
+        upgrades += 1;
+        return notUpgraded(400);
+      },
+    });
+    await world.handle(upgradeRequest('websocket').exchange);
+    before(now);
+    world.broken.recorder = now.recorder;
+    const { exchange } = upgradeRequest('spdy');
+    await world.handle(exchange);
+    return { finished, exchange, upgrades };
+  }
+
+  test('opens nothing where policy asks for other people by now', async () => {
+    const { finished, exchange, upgrades } = await fallback((now) => {
+      now.holds = { ...hold, approvers: ['security'] };
+    });
+    expect(finished).toEqual(['STALE']);
+    expect(exchange.answer.status).toBe(403);
+    expect(upgrades).toBe(1);
+  });
+
+  test('ends the claim where its decision cannot be recorded: it must not stay open for ever', async () => {
+    const { finished, exchange, upgrades } = await fallback((now) => {
+      now.recorder = true;
+    });
+    expect(finished).toEqual(['FAILED']);
+    expect(exchange.answer.status).toBe(503);
+    expect(upgrades).toBe(1);
   });
 });
 

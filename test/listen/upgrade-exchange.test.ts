@@ -117,6 +117,15 @@ describe('a 101', () => {
     expect(String((await heard)[0])).toBe('up');
   });
 
+  test('is never the answer to HTTP/1.0, where an Upgrade means nothing', async () => {
+    const { exchange, got } = await ask([], '', 'GET /api HTTP/1.0');
+    expect(exchange.upgrade).toBe('websocket');
+    expect(exchange.switchProtocols).toBe(null);
+    exchange.respond(400, [['content-length', '2']]);
+    exchange.end(Buffer.from('no'));
+    await got('\r\n\r\nno');
+  });
+
   test('comes with what the client sent before it, in order, and nothing twice', async () => {
     const { exchange, socket } = await ask([], 'with the request ');
     socket.write('later ');

@@ -95,6 +95,9 @@ export function readOffer(
   if (isWebSocket) {
     const problem = handshakeProblem(method, rawHeaders);
     if (problem !== '') return refused(problem);
+  } else if (method !== 'POST' && method !== 'GET') {
+    // The methods of the API server's connect handlers. A HEAD would get an answer with a body from us.
+    return refused('SPDY/3.1 is opened with POST or GET');
   }
   const header = isWebSocket ? 'sec-websocket-protocol' : 'x-stream-protocol-version';
   const offered = valuesOf(rawHeaders, header);

@@ -1,6 +1,7 @@
 import { errorText } from '../../base/log.ts';
 import type { FrameStream, Leg, LegEnd, LegEvents } from './frames.ts';
 import { Lane } from './lane.ts';
+import type { Permits } from './permits.ts';
 import type { Tap } from './tap.ts';
 
 /** How a session ended. */
@@ -15,6 +16,8 @@ export type RelayOptions = {
   readonly cluster: Leg;
   /** Streams that are there from the start, by id, the same on both sides; empty for SPDY. */
   readonly streams: ReadonlyMap<number, FrameStream>;
+  /** What is opened beyond them is refused; bytes that they do not carry are dropped, and no tap sees them. */
+  readonly permits: Permits;
   /** In this order for each frame. */
   readonly taps: readonly Tap[];
 };
@@ -79,8 +82,9 @@ class Session {
   /** What `side` does, done to the other. */
   events(side: 'client' | 'cluster'): LegEvents {
     const other = side === 'client' ? 'cluster' : 'client';
+    const direction = side === 'client' ? 'up' : 'down';
     const lane = this.#lanes[side];
-    const target = this.#options[other];
+    const { permits, [other]: target } = this.#options;
     return {
       opened: (id, stream) => this.#opened(side, id, stream),
       accepted: (id) =>
@@ -89,8 +93,11 @@ class Session {
           return null;
         }),
       data: (id, bytes) =>
-        this.#behind(side, id, (joined) =>
-          lane.pass(joined.stream, 'data', bytes, (left) => target.data(joined[other], left)),
+        this.#behind(side, id, ({ stream, [other]: there }) =>
+          // An empty message carries nothing, and tells a client that the session stands.
+          bytes.length === 0 || permits.carries(direction, stream)
+            ? lane.pass(stream, 'data', bytes, (left) => target.data(there, left))
+            : null,
         ),
       finished: (id) =>
         this.#behind(side, id, (joined) =>
@@ -133,9 +140,13 @@ class Session {
 
   /** Only clients open streams: one that the cluster opens would be a way to the client that no tap knows. */
   #opened(side: 'client' | 'cluster', id: number, stream: FrameStream): void {
-    const { client, cluster } = this.#options;
+    const { client, cluster, permits } = this.#options;
     if (side === 'cluster') {
       cluster.reset(id);
+      return;
+    }
+    if (!permits.opens(stream)) {
+      client.reset(id);
       return;
     }
     const { client: lane } = this.#lanes;

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Leg } from './frames.ts';
 import { wireOf, type StreamOffer, type StreamResource, type Wire } from './offer.ts';
+import { sessionPermits, type SessionAsked } from './permits.ts';
 import { relay, type Relay } from './relay.ts';
 import { createSpdyLeg } from './spdy/spdy-leg.ts';
 import type { Tap } from './tap.ts';
@@ -20,8 +21,8 @@ export type SessionOptions = {
   /** What client and cluster agreed on: the same on both sides. */
   readonly protocol: string;
   readonly resource: StreamResource;
-  /** The ports of a legacy port-forward's query; empty for everything else. */
-  readonly ports: readonly number[];
+  /** What the query asked for: nothing else is carried. */
+  readonly asked: SessionAsked;
   readonly client: Switched;
   readonly cluster: Switched;
   readonly taps: readonly Tap[];
@@ -34,16 +35,17 @@ const EMPTY = Buffer.alloc(0);
  * that were understood. From now on both sockets belong to the session.
  */
 export function openSession(options: SessionOptions): Relay {
-  const { offer, protocol, resource, ports, taps } = options;
+  const { offer, protocol, resource, asked, taps } = options;
   const wire = wireOf(offer, protocol);
   const channels =
-    resource === 'pods/portforward' ? portForwardChannels(ports) : remoteCommandChannels;
+    resource === 'pods/portforward' ? portForwardChannels(asked.ports) : remoteCommandChannels;
   const leg = (role: 'client' | 'server', { socket, head }: Switched): Leg =>
     createLeg[wire](role, socket, head, { protocol, channels });
   return relay({
     client: leg('server', options.client),
     cluster: leg('client', options.cluster),
     streams: wire === 'channels' ? channels : new Map(),
+    permits: sessionPermits(resource, asked),
     taps,
   });
 }

@@ -124,6 +124,12 @@ describe('a handshake that is not exactly right is refused', () => {
     { name: 'the tunnel for exec', ask: { protocol: [tunnelProtocol] }, why: /in common/ },
     { name: 'v5 for port-forward', ask: { resource: 'pods/portforward' }, why: /in common/ },
     { name: 'odd case of a protocol', ask: { protocol: [V5.toUpperCase()] }, why: /in common/ },
+    {
+      name: 'SPDY by HEAD, whose answer may have no body',
+      ask: { ...spdy(V4), method: 'HEAD' },
+      why: /POST or GET/,
+    },
+    { name: 'SPDY by DELETE', ask: { ...spdy(V4), method: 'DELETE' }, why: /POST or GET/ },
     { name: 'SPDY without a version', ask: spdy(), why: /the client offers none/ },
     {
       name: 'SPDY whose version stands in the header of WebSockets',

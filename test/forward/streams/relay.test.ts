@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Duplex } from 'node:stream';
 import type { FrameStream, Leg, LegEvents } from '../../../src/forward/streams/frames.ts';
+import { sessionPermits } from '../../../src/forward/streams/permits.ts';
 import { relay, type Relay } from '../../../src/forward/streams/relay.ts';
 import type { Tap } from '../../../src/forward/streams/tap.ts';
 import {
@@ -33,6 +34,7 @@ function join(taps: readonly Tap[] = [], protocol: ChannelProtocol = 'v5.channel
     client: createChannelLeg(clientSocket, { ...options, keepAlive, role: 'server' }),
     cluster: createChannelLeg(clusterSocket, { ...options, keepAlive, role: 'client' }),
     streams: remoteCommandChannels,
+    permits: sessionPermits('pods/exec', { stdin: true, tty: true, ports: [] }),
     taps,
   });
   return { session, client, cluster, clientWire, clusterWire };
@@ -355,7 +357,13 @@ describe('streams that a client opens', () => {
   const begin = (taps: readonly Tap[] = []) => {
     const client = fakeLeg();
     const cluster = fakeLeg();
-    const session = relay({ client: client.leg, cluster: cluster.leg, streams: new Map(), taps });
+    const session = relay({
+      client: client.leg,
+      cluster: cluster.leg,
+      streams: new Map(),
+      permits: sessionPermits('pods/portforward', { stdin: false, tty: false, ports: [] }),
+      taps,
+    });
     return { client, cluster, session };
   };
 

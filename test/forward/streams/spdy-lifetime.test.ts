@@ -6,8 +6,10 @@ import {
   resetStatus,
 } from '../../../src/forward/streams/spdy/spdy-frames.ts';
 import { SpdyStreams } from '../../../src/forward/streams/spdy/spdy-streams.ts';
-import { settled, type LegEvent } from './leg-log.ts';
-import { dataFrame, meet, type RawPeer } from './raw-peer.ts';
+import { createSpdyLeg } from '../../../src/forward/streams/spdy/spdy-leg.ts';
+import { duplexPair } from './duplex-pair.ts';
+import { handTimers, logLeg, settled, type LegEvent } from './leg-log.ts';
+import { dataFrame, meet, rawPeer, type RawPeer } from './raw-peer.ts';
 
 const fin = 1;
 const stdin = { streamtype: 'stdin' };
@@ -75,6 +77,55 @@ describe('PING', () => {
     await settled();
     timers.pass(60_000);
     expect(log.of('ended')).toHaveLength(1);
+  });
+});
+
+describe('header blocks, which take time to read', () => {
+  test('are read 1024 a second, and none is lost', async () => {
+    const { peer, log, timers } = meet('server');
+    const opened = (): number => log.of('opened').length;
+    for (let at = 0; at < 1100; at += 1) {
+      const id = 2 * at + 1;
+      peer.send(peer.syn(id, stdin), controlFrame.rstStream(id, resetStatus.cancel));
+    }
+    await settled();
+    expect(opened()).toBe(1024);
+    timers.pass(1000);
+    await settled();
+    expect(opened()).toBe(1100);
+    expect(log.of('ended')).toEqual([]);
+  });
+
+  test('that wait leave no timer behind when the session ends', async () => {
+    const { leg, peer, timers, isClosed } = meet('server');
+    for (let at = 0; at < 1100; at += 1) peer.send(peer.syn(2 * at + 1, { streamtype: 'none' }));
+    await settled();
+    leg.destroy();
+    await settled();
+    expect(isClosed()).toBe(true);
+    expect(timers.running()).toBe(0);
+  });
+});
+
+describe('a session that we end', () => {
+  test('is gone after a minute where its peer reads nothing more: backpressure must not keep the socket', async () => {
+    const [socket, wire] = duplexPair(1024);
+    const timers = handTimers();
+    const leg = createSpdyLeg(socket, { role: 'server', timers });
+    const peer = rawPeer(wire);
+    logLeg(leg, { opened: (id) => leg.accept(id) });
+    peer.send(peer.syn(1, { streamtype: 'stdout' }));
+    await settled();
+    wire.pause();
+    leg.data(1, Buffer.alloc(256 * 1024));
+    leg.close(1000);
+    timers.pass(59_000);
+    await settled();
+    expect(socket.destroyed).toBe(false);
+    timers.pass(1000);
+    await settled();
+    expect(socket.destroyed).toBe(true);
+    expect(timers.running()).toBe(0);
   });
 });
 
@@ -154,7 +205,7 @@ describe('the end of the peer', () => {
 
 describe('many streams', () => {
   test('2000 one behind the other leave no state: none is refused', async () => {
-    const { leg, peer, log } = meet('server', {
+    const { leg, peer, log, timers } = meet('server', {
       opened: (id) => {
         leg.accept(id);
         if (id % 4 === 1) leg.finish(id);
@@ -165,6 +216,7 @@ describe('many streams', () => {
       const end = id % 8 === 3 ? controlFrame.rstStream(id, 5) : dataFrame(id, '', true);
       peer.send(peer.syn(id, stdin), end);
       if (id % 80 === 7) {
+        timers.pass(1000);
         await settled();
         leg.reset(id);
       }

@@ -16,8 +16,17 @@ export type SpdyLegOptions = {
 };
 
 const pingIntervalMsDefault = 30_000;
+/**
+ * Reading a header block takes some 60 µs, however short it is: a peer that sends nothing else, 36 bytes each, would take
+ * the whole process from all others. More than this many of them wait for the next window; a port-forward needs two for
+ * each connection.
+ */
+const blocksMax = 1024;
+const blocksWindowMs = 1000;
 /** How long a peer that has everything may take to close its side. */
 const lingerMs = 30_000;
+/** How long a peer may take to read what was sent before the end: one that reads nothing would hold the socket for ever. */
+const unreadMs = 60_000;
 /** How long a peer that broke the protocol may take to read why. */
 const brokenLingerMs = 1000;
 
@@ -57,6 +66,10 @@ class SpdyConnection {
   #phase: 'open' | 'closing' | 'ended' = 'open';
   #isPaused = false;
   #isPumping = false;
+  #windowAtMs = 0;
+  #blocksRead = 0;
+  /** Set while the peer has sent too many header blocks: stops the wait for the next window. */
+  #stopWaiting: (() => void) | null = null;
   #peerEnded = false;
 
   constructor(socket: Duplex, options: SpdyLegOptions) {
@@ -116,10 +129,11 @@ class SpdyConnection {
   close(): void {
     if (this.#phase !== 'open') return;
     this.#phase = 'closing';
-    this.#keepAlive.stop();
+    this.#stopTimers();
     this.#output.send(controlFrame.goaway(this.session.lastPeerId, goawayStatus.ok));
     this.session.stop();
     this.#socket.end();
+    if (!this.#socket.writableFinished) this.#destroyAfter(unreadMs);
     // The end of the peer comes behind what it still sends.
     this.#socket.resume();
   }
@@ -142,15 +156,41 @@ class SpdyConnection {
     if (this.#isPumping) return;
     this.#isPumping = true;
     try {
-      while (this.#phase === 'open' && !this.#isPaused) {
+      while (this.#isReading) {
         const frame = this.#frames.next();
         if (frame === null) break;
         this.session.onFrame(frame);
+        if ('block' in frame) this.#countBlock();
       }
     } finally {
       this.#isPumping = false;
     }
-    if (this.#phase === 'open' && !this.#isPaused) this.#socket.resume();
+    if (this.#isReading) this.#socket.resume();
+  }
+
+  get #isReading(): boolean {
+    return this.#phase === 'open' && !this.#isPaused && this.#stopWaiting === null;
+  }
+
+  #countBlock(): void {
+    const passedMs = this.#timers.monotonicMs() - this.#windowAtMs;
+    if (passedMs >= blocksWindowMs) {
+      this.#windowAtMs += passedMs;
+      this.#blocksRead = 0;
+    }
+    this.#blocksRead += 1;
+    if (this.#blocksRead < blocksMax || this.#phase !== 'open') return;
+    this.#socket.pause();
+    this.#stopWaiting = this.#timers.after(Math.max(0, blocksWindowMs - passedMs), () => {
+      this.#stopWaiting = null;
+      this.#pump();
+    });
+  }
+
+  /** No timer outlives the session. */
+  #stopTimers(): void {
+    this.#keepAlive.stop();
+    this.#stopWaiting?.();
   }
 
   #onPeerEnd(): void {
@@ -187,7 +227,7 @@ class SpdyConnection {
   #end(end: LegEnd): void {
     if (this.#phase === 'ended') return;
     this.#phase = 'ended';
-    this.#keepAlive.stop();
+    this.#stopTimers();
     this.session.stop();
     if (end.kind === 'protocol') {
       this.#socket.end();
