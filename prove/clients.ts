@@ -1,6 +1,7 @@
 import { buildClientGo, clientGoScenarios } from './clients/client-go.ts';
 import { helmScenarios, installHelm } from './clients/helm.ts';
 import { installJavaScriptClient, javaScriptScenarios } from './clients/javascript-client.ts';
+import { letTheCorpusThrough, proveCorpus } from './clients/corpus.ts';
 import { attachScenarios, logScenarios } from './clients/kubectl-attach.ts';
 import { copyScenarios } from './clients/kubectl-copy.ts';
 import { createScenarios } from './clients/kubectl-create.ts';
@@ -10,6 +11,7 @@ import { startLoopbackServers } from './clients/loopback-servers.ts';
 import { installPythonClient, pythonScenarios } from './clients/python-client.ts';
 import { proveScenario, type Scenario } from './clients/scenario.ts';
 import { createSides } from './clients/sides.ts';
+import { proveVanish } from './clients/vanish.ts';
 import type { Report } from './support/report.ts';
 import { allowEverythingToPeople, createWorld, type World } from './support/world.ts';
 
@@ -18,11 +20,25 @@ export type ClientCounts = {
   readonly copyBytes: number;
   readonly informerMs: number;
   readonly informerChanges: number;
+  readonly corpusRequests: number;
+  readonly vanishings: number;
 };
 
 export const clientCounts: Readonly<Record<'full' | 'small', ClientCounts>> = {
-  full: { copyBytes: 200 * 2 ** 20, informerMs: 600_000, informerChanges: 2000 },
-  small: { copyBytes: 8 * 2 ** 20, informerMs: 20_000, informerChanges: 100 },
+  full: {
+    copyBytes: 200 * 2 ** 20,
+    informerMs: 600_000,
+    informerChanges: 2000,
+    corpusRequests: 2400,
+    vanishings: 10_000,
+  },
+  small: {
+    copyBytes: 8 * 2 ** 20,
+    informerMs: 20_000,
+    informerChanges: 100,
+    corpusRequests: 300,
+    vanishings: 400,
+  },
 };
 
 type Topic = {
@@ -77,6 +93,24 @@ const topics: Readonly<Record<string, () => Promise<Topic>>> = {
   },
 };
 
+/** Topics that need a world of their own. */
+const worlds: Readonly<Record<string, (report: Report, count: ClientCounts) => Promise<void>>> = {
+  corpus: async (report, count) => {
+    const world = await createWorld('corpus', { prepare: letTheCorpusThrough });
+    try {
+      const gateway = await world.startGateway();
+      try {
+        await proveCorpus(world, report, count.corpusRequests);
+      } finally {
+        await gateway.stop();
+      }
+    } finally {
+      await world.close();
+    }
+  },
+  vanish: (report, count) => proveVanish(report, count.vanishings),
+};
+
 /**
  * Real clients on a real control plane: each scenario is run directly against the API server and through the gateway, as
  * somebody whom policy allows everything, and must end the same. `only` names topics; none means all.
@@ -86,16 +120,29 @@ export async function proveClients(
   count: ClientCounts,
   only: readonly string[],
 ): Promise<void> {
-  const unknown = only.filter((name) => !(name in topics));
+  const names = [...Object.keys(topics), ...Object.keys(worlds)];
+  const unknown = only.filter((name) => !names.includes(name));
   if (unknown.length > 0) {
-    throw new Error(`no topic ${unknown.join(', ')}; there are ${Object.keys(topics).join(', ')}`);
+    throw new Error(`no topic ${unknown.join(', ')}; there are ${names.join(', ')}`);
   }
+  const isWanted = (name: string): boolean => only.length === 0 || only.includes(name);
+  if (Object.keys(topics).some(isWanted)) await proveTopics(report, count, isWanted);
+  for (const [name, proveWorld] of Object.entries(worlds)) {
+    if (isWanted(name)) await proveWorld(report, count);
+  }
+}
+
+async function proveTopics(
+  report: Report,
+  count: ClientCounts,
+  isWanted: (name: string) => boolean,
+): Promise<void> {
   const world = await createWorld('clients', { prepare: allowEverythingToPeople });
   try {
     const gateway = await world.startGateway();
     try {
       for (const [name, topic] of Object.entries(topics)) {
-        if (only.length > 0 && !only.includes(name)) continue;
+        if (!isWanted(name)) continue;
         await proveTopic(name, topic, world, count, report);
       }
     } finally {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { clientCounts, proveClients } from './clients.ts';
@@ -51,11 +51,18 @@ const failed = report.checks.length - passed;
 if (values.write) {
   const gib = Math.round(totalmem() / 2 ** 30);
   const machine = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${gib} GiB, Linux ${release()}, Node ${process.version}`;
-  const head = `# Proofs\n\nThe last output of \`npm run prove\`. Made by the program; not edited.\n\n## ${area} (${size} counts)\n\n${new Date().toISOString()}, ${machine}\n`;
-  writeFileSync(
-    'docs/proofs.md',
-    `${head}\n${reportTable(report.checks)}\n\n${passed} passed, ${failed} failed\n`,
-  );
+  const title =
+    '# Proofs\n\nThe last output of `npm run prove`, by area. Made by the program; not edited.\n';
+  const section = `## ${area} (${size} counts)\n\n${new Date().toISOString()}, ${machine}\n\n${reportTable(report.checks)}\n\n${passed} passed, ${failed} failed\n`;
+  const file = 'docs/proofs.md';
+  const before = existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .split(/^(?=## )/m)
+        .slice(1)
+    : [];
+  const others = before.filter((text) => !text.startsWith(`## ${area} (`));
+  const sections = [...others.map((text) => `${text.trimEnd()}\n`), section].toSorted();
+  writeFileSync(file, [title, ...sections].join('\n'));
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -91,9 +91,10 @@ async function between(
     const offer = read.value;
     const cluster = await connect(url, offer);
     const { protocol } = cluster;
+    const asked = { stdin: true, tty: true, ports: [] };
     const lines = acceptHeaders(offer, protocol).map((pair) => pair.join(': '));
     client.socket.write(['HTTP/1.1 101 Switching Protocols', ...lines, '', ''].join('\r\n'));
-    return openSession({ offer, protocol, resource, ports: [], client, cluster, taps }).done;
+    return openSession({ offer, protocol, resource, asked, client, cluster, taps }).done;
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { refusal, type Refusal } from '../../base/errors.ts';
@@ -49,6 +49,25 @@ function pairsOf(raw: readonly string[]): Header[] {
   return pairs;
 }
 
+/** A request on a connection of its own: nothing is written before `end`. */
+function openRequest(endpoint: Endpoint, outgoing: OutgoingUpgrade): ClientRequest {
+  const { hostname, port } = new URL(endpoint.origin);
+  return httpsRequest({
+    ...endpoint.tls,
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port || 443),
+    method: outgoing.method,
+    path: outgoing.target,
+    headers: Object.fromEntries(grouped(outgoing.headers)),
+    // No ALPN either: HTTP/2 has no upgrades, and Go serves HTTP/1.1 to whoever asks for nothing.
+    agent: false,
+    setHost: false,
+    rejectUnauthorized: true,
+    maxHeaderSize: headBytesMax,
+    insecureHTTPParser: false,
+  });
+}
+
 /**
  * Asks the cluster for an upgrade, on a connection that nothing else ever uses. Only a 101 hands over its socket; any other
  * answer is read whole and its connection destroyed, so that nothing can be smuggled behind it (CVE-2018-1002105).
@@ -57,22 +76,8 @@ export function sendUpgrade(
   endpoint: Endpoint,
   outgoing: OutgoingUpgrade,
 ): Promise<Result<UpgradeAnswer, Refusal>> {
-  const { hostname, port } = new URL(endpoint.origin);
   return new Promise((resolve) => {
-    const request = httpsRequest({
-      ...endpoint.tls,
-      host: hostname.replace(/^\[|\]$/g, ''),
-      port: Number(port || 443),
-      method: outgoing.method,
-      path: outgoing.target,
-      headers: Object.fromEntries(grouped(outgoing.headers)),
-      // No ALPN either: HTTP/2 has no upgrades, and Go serves HTTP/1.1 to whoever asks for nothing.
-      agent: false,
-      setHost: false,
-      rejectUnauthorized: true,
-      maxHeaderSize: headBytesMax,
-      insecureHTTPParser: false,
-    });
+    const request = openRequest(endpoint, outgoing);
     let sent = false;
     const onAbort = (): void => void request.destroy(new Error('the client left'));
     const settle = (result: Result<UpgradeAnswer, Refusal>): void => {
@@ -86,8 +91,6 @@ export function sendUpgrade(
     // Keystrokes must not wait for Nagle, nor a half-open connection for ever.
     request.setNoDelay(true);
     request.setSocketKeepAlive(true, keepAliveDelayMs);
-    // It may have left while a token was fetched; then no event comes.
-    if (outgoing.signal.aborted) onAbort();
     request.on('socket', (socket) =>
       socket.once('secureConnect', () => {
         sent = true;
