@@ -34,8 +34,16 @@ type Ended = Pick<OutcomeEntry, 'endedBy' | 'complete'> & {
   readonly session?: OutcomeEntry['session'];
 };
 
-/** A refusal, with all that was known when it was made. */
-export type Told = { readonly refused: Refusal; readonly facts: Readonly<Facts> };
+/** A refusal, with what a second one for the same reasons has to record. Objects are not in it: it is kept for a while. */
+export type Told = {
+  readonly refused: Refusal;
+  readonly facts: Readonly<Pick<Facts, 'input' | 'decision' | 'approvalId' | 'digest'>>;
+};
+
+function toldOf(refused: Refusal, { input, decision, approvalId, digest }: Facts): Told {
+  const kept = input === null ? null : { ...input, live: null };
+  return { refused, facts: { input: kept, decision, approvalId, digest } };
+}
 
 /**
  * The record that wraps a call: opened before anything is decided, closed on every exit. One `decision`, one
@@ -135,7 +143,7 @@ export class Call {
    */
   async refuse(refused: Refusal, ended: Partial<Ended> = {}): Promise<void> {
     let shown = refused;
-    if ((ended.endedBy ?? 'refusal') === 'refusal') this.#refused({ refused, facts: this.#facts });
+    if ((ended.endedBy ?? 'refusal') === 'refusal') this.#refused(toldOf(refused, this.#facts));
     const verdict = this.#facts.decision?.verdict ?? 'deny';
     try {
       const decided = this.#decided
@@ -162,8 +170,7 @@ export class Call {
 
   /** Refuses a second try of a command as the first was refused, for the same reasons. */
   refuseAlike({ refused, facts }: Told): Promise<void> {
-    const { decision, approvalId, digest } = facts;
-    this.know({ input: facts.input, decision, approvalId, digest });
+    this.know(facts);
     return this.refuse(refused);
   }
 

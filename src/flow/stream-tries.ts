@@ -7,6 +7,8 @@ import type { ReadRequest } from './read-request.ts';
 /** client-go falls back at once; a person who runs the command again has a new Kubectl-Session. Milliseconds. */
 const keptMs = 15_000;
 const triesMax = 1000;
+/** Of what names a command: a longer one is not kept, and its second try asks anew. */
+const keyCharsMax = 16 * 1024;
 
 /** What became of the first try of a session. */
 type Kept =
@@ -24,9 +26,13 @@ type Entry = { readonly kept: Kept; readonly timer: NodeJS.Timeout; readonly exp
 export class StreamTries {
   readonly #entries = new Map<string, Entry>();
 
-  /** Keeps what the WebSocket try was told. `expire`: nobody came for it. */
+  /**
+   * Keeps what the WebSocket try was told. `expire`: nobody came for it. A claim is kept however many there are (each is
+   * one that people made): a caller who fills the table with refusals must not spend the approvals of others.
+   */
   keep(key: string | null, kept: Kept, expire: () => void = () => {}): void {
-    if (key === null || this.#entries.size >= triesMax) {
+    const isFull = kept.kind === 'refused' && this.#entries.size >= triesMax;
+    if (key === null || isFull) {
       expire();
       return;
     }
@@ -62,7 +68,8 @@ export class StreamTries {
 
 /**
  * Names a command's tries: caller, cluster, path, sorted query, and the client's Kubectl-Session, which says which command
- * it is (a key, never an authority: the caller's identity is in it as well). Null for clients that send none.
+ * it is (a key, never an authority: the caller's identity is in it as well). Null for clients that send none, and for commands
+ * so long that a table of them would fill the memory.
  */
 export function tryKey(call: Call, identity: Identity, request: ReadRequest): string | null {
   const session = headerValue(call.exchange.rawHeaders, 'kubectl-session');
@@ -75,5 +82,6 @@ export function tryKey(call: Call, identity: Identity, request: ReadRequest): st
     .map(({ name, value }) => [name, value]);
   const { issuer, subject, actor } = identity;
   const who = [issuer, subject, ...actor.flatMap((one) => [one.issuer, one.subject])];
-  return JSON.stringify([who, request.cluster.name, request.target.segments, query, session]);
+  const key = JSON.stringify([who, request.cluster.name, request.target.segments, query, session]);
+  return key.length > keyCharsMax ? null : key;
 }

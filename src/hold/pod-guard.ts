@@ -12,7 +12,11 @@ type PodGuard = Extract<DriftGuard, { kind: 'pod' }>;
 export const entersPod = ({ resource }: RequestAttributes): boolean =>
   /^pods\/(?:exec|attach|portforward)$/.test(resource);
 
-const LISTS = ['containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses'];
+/** What is to run, and what the kubelet says runs: a container may run some time before its status is there. */
+const LISTS = {
+  spec: ['containers', 'initContainers', 'ephemeralContainers'],
+  status: ['containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses'],
+} as const;
 
 function fieldsOf(statuses: JsonValue | undefined): string[] {
   if (!isJsonArray(statuses)) return [];
@@ -25,10 +29,11 @@ function fieldsOf(statuses: JsonValue | undefined): string[] {
 
 /** `sha256:<hex>` over the name, image and image id of each container: what code a person agreed to enter. */
 export function imagesDigest(pod: JsonObject): string {
-  const { status } = pod;
-  const found = isJsonObject(status)
-    ? LISTS.flatMap((list) => fieldsOf(status[list]).map((line) => `${list} ${line}`))
-    : [];
+  const found = (['spec', 'status'] as const).flatMap((part) => {
+    const { [part]: fields } = pod;
+    if (!isJsonObject(fields)) return [];
+    return LISTS[part].flatMap((list) => fieldsOf(fields[list]).map((line) => `${list} ${line}`));
+  });
   const hash = createHash('sha256').update(found.toSorted().join('\n'));
   return `sha256:${hash.digest('hex')}`;
 }
