@@ -1,5 +1,6 @@
 import type { Refusal } from '../base/errors.ts';
 import { ok, type Result } from '../base/result.ts';
+import { StopSwitch, type StopSignal } from '../base/stop-signal.ts';
 import { headerValue } from '../kube/header-value.ts';
 import { upstreamHeaders, type UpstreamAnswer } from '../forward/index.ts';
 import { maskableAccept, type MaskPlan } from '../mask/index.ts';
@@ -28,7 +29,7 @@ export function outgoing(
   call: Call,
   request: ReadRequest,
   plan: MaskPlan | null,
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Result<Outgoing, Refusal> {
   const { exchange } = call;
   const { body, target, attributes, cluster } = request;
@@ -71,10 +72,10 @@ export async function forward(passing: Passing, ports: FlowPorts): Promise<void>
   const { call, request, identity, plan } = passing;
   const { exchange } = call;
   const isRead = READS.has(request.attributes.verb);
-  const abort = new AbortController();
+  const abort = new StopSwitch();
   // A client that left does not want its read; a write's outcome is wanted by the record.
   if (isRead) exchange.gone.addEventListener('abort', () => abort.abort(), { once: true });
-  const out = outgoing(call, request, plan, abort.signal);
+  const out = outgoing(call, request, plan, abort);
   if (!out.ok) return call.refuse(out.error);
 
   const committed = call.decided('allow');

@@ -1,5 +1,6 @@
 import type { Refusal } from '../base/errors.ts';
 import type { Result } from '../base/result.ts';
+import type { StopSignal } from '../base/stop-signal.ts';
 import type { StreamOffer } from './streams/offer.ts';
 import type { UpgradeAnswer } from './transport/upgrade.ts';
 
@@ -16,7 +17,7 @@ export type UpstreamRequest = {
   /** Watch and `logs -f`: no timeout on the answer, and a transport meant for thousands of them. */
   readonly longRunning: boolean;
   /** Aborting ends the upstream request. */
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 };
 
 /** Where an answer's bytes go. */

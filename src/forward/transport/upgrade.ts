@@ -3,6 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { refusal, type Refusal } from '../../base/errors.ts';
 import { err, ok, type Result } from '../../base/result.ts';
+import type { StopSignal } from '../../base/stop-signal.ts';
 import { answerHeaders } from '../headers.ts';
 import { brokenOff, unreachable, type Endpoint } from './transport.ts';
 
@@ -13,7 +14,7 @@ export type OutgoingUpgrade = {
   readonly method: string;
   readonly target: string;
   readonly headers: readonly Header[];
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 };
 
 /** What the cluster answered to a request for an upgrade. */
