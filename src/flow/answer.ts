@@ -22,6 +22,10 @@ const withAuditId = (headers: Headers, requestId: string): Headers => [
   ['audit-id', requestId],
 ];
 
+/** The length that an answer's head gives its body; NaN where it gives none. */
+const declaredLength = (headers: Headers): number =>
+  Number(headers.find(([name]) => name === 'content-length')?.[1] ?? Number.NaN);
+
 /** Resolves when the client takes more, or is gone. */
 function drained(exchange: Exchange): Promise<void> {
   return new Promise((resolve) => {
@@ -43,6 +47,8 @@ export async function streamAnswer(
   let cut: Cut | null = null;
   let atLineEnd = true;
   let bytesSent = 0;
+  let ended = false;
+  const length = declaredLength(answer.headers);
   const cutAtLineEnd = (why: Cut): void => {
     cut ??= why;
     if (atLineEnd || why === 'deadline') answer.abort();
@@ -57,8 +63,15 @@ export async function streamAnswer(
   exchange.respond(answer.status, withAuditId(answer.headers, call.requestId));
   const piped = await answer.pipe({
     write: (chunk) => {
+      if (ended) return true;
       bytesSent += chunk.length;
       atLineEnd = chunk.at(-1) === LINE_FEED;
+      // The end leaves with the last byte: a write of its own would cost a packet, and a turn of the event loop.
+      if (bytesSent === length) {
+        ended = true;
+        exchange.end(chunk);
+        return true;
+      }
       const more = exchange.write(chunk);
       if (cut !== null && atLineEnd) answer.abort();
       return more;
@@ -69,8 +82,9 @@ export async function streamAnswer(
   exchange.draining.removeEventListener('abort', onDraining);
 
   const facts = { status: answer.status, upstreamStatus: answer.status, bytesSent };
-  if (piped.ok) {
-    exchange.end();
+  // A client that has all that was announced has a complete answer, whatever became of the upstream connection.
+  if (piped.ok || (ended && !exchange.gone.aborted)) {
+    if (!ended) exchange.end();
     call.closedSoon({ ...facts, endedBy: 'answer', complete: true });
     return;
   }

@@ -1,6 +1,7 @@
 import { DependencyError, refusal, type Refusal } from '../base/errors.ts';
 import { errorText } from '../base/log.ts';
 import { err, type Result } from '../base/result.ts';
+import { StopSwitch } from '../base/stop-signal.ts';
 import { executeGuarded, type Claim, type ExecutionEnd } from '../hold/index.ts';
 import type { UpstreamAnswer } from '../forward/index.ts';
 import { maskAnswer } from '../mask/index.ts';
@@ -26,7 +27,7 @@ export async function executeApproved(
 ): Promise<void> {
   const { call, request, own, plan } = passing;
   // Nobody else may end this call: its outcome is wanted even when the client has left.
-  const out = outgoing(call, request, plan, new AbortController().signal);
+  const out = outgoing(call, request, plan, new StopSwitch());
   if (!out.ok) {
     await ports.approvals.finish(claim, 'FAILED', `not executed: ${out.error.message}`);
     return call.refuse(out.error);

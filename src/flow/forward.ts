@@ -1,5 +1,6 @@
 import type { Refusal } from '../base/errors.ts';
 import { ok, type Result } from '../base/result.ts';
+import { StopSwitch, type StopSignal } from '../base/stop-signal.ts';
 import { whenAborted } from '../base/when-aborted.ts';
 import { headerValue } from '../kube/header-value.ts';
 import { upstreamHeaders, type UpstreamAnswer } from '../forward/index.ts';
@@ -29,7 +30,7 @@ export function outgoing(
   call: Call,
   request: ReadRequest,
   plan: MaskPlan | null,
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Result<Outgoing, Refusal> {
   const { exchange } = call;
   const { body, target, attributes, cluster } = request;
@@ -72,12 +73,12 @@ export async function forward(passing: Passing, ports: FlowPorts): Promise<void>
   const { call, request, identity, plan } = passing;
   const { exchange } = call;
   const isRead = READS.has(request.attributes.verb);
-  const abort = new AbortController();
+  const abort = new StopSwitch();
   // A client that left does not want its read; a write's outcome is wanted by the record. What the cluster proxies has no
   // time limit: without its client nothing would ever end it.
   const isWanted = !isRead && !request.attributes.longRunning;
   if (!isWanted) whenAborted(exchange.gone, () => abort.abort());
-  const out = outgoing(call, request, plan, abort.signal);
+  const out = outgoing(call, request, plan, abort);
   if (!out.ok) return call.refuse(out.error);
 
   const committed = call.decided('allow');
@@ -93,7 +94,7 @@ export async function forward(passing: Passing, ports: FlowPorts): Promise<void>
   }
   const sent = await sending;
   if (!sent.ok) {
-    const endedBy = abort.signal.aborted ? 'client' : 'upstream';
+    const endedBy = abort.aborted ? 'client' : 'upstream';
     return call.refuse(sent.error, { endedBy, complete: false });
   }
   call.stage('answered');

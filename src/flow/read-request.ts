@@ -71,7 +71,7 @@ export async function readRequest(
   const { exchange } = call;
   const read = readTarget(call, ports);
   if (!read.ok) return read;
-  const { cluster, attributes } = read.value;
+  const { cluster, task, target, attributes } = read.value;
   call.know({ cluster: cluster.name, attributes });
 
   const bytes = mayHaveBody(exchange) ? await exchange.readBody(bodyBytesMax) : ok(Buffer.alloc(0));
@@ -91,13 +91,23 @@ export async function readRequest(
   const object = objectIdentity(body.value, attributes);
   if (!object.ok) return object;
   if (exchange.method !== 'DELETE') {
-    return ok({ ...read.value, body: body.value, object: object.value, deleteOptions: null });
+    return ok({
+      cluster,
+      task,
+      target,
+      attributes,
+      body: body.value,
+      object: object.value,
+      deleteOptions: null,
+    });
   }
   const effective = effectiveDelete(attributes, body.value);
   if (!effective.ok) return effective;
   const { dryRun, options } = effective.value;
   return ok({
-    ...read.value,
+    cluster,
+    task,
+    target,
     attributes: { ...attributes, dryRun },
     body: body.value,
     object: object.value,

@@ -1,7 +1,8 @@
+import type { Duplex } from 'node:stream';
 import type { Refusal } from '../base/errors.ts';
 import type { Result } from '../base/result.ts';
+import type { StopSignal } from '../base/stop-signal.ts';
 import type { StreamOffer } from './streams/offer.ts';
-import type { UpgradeAnswer } from './transport/upgrade.ts';
 
 /** A request as it leaves for the cluster. Identity is added inside `Upstream`, last; no header here can replace it. */
 export type UpstreamRequest = {
@@ -16,7 +17,7 @@ export type UpstreamRequest = {
   /** Watch and `logs -f`: no timeout on the answer, and a transport meant for thousands of them. */
   readonly longRunning: boolean;
   /** Aborting ends the upstream request. */
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 };
 
 /** Where an answer's bytes go. */
@@ -42,6 +43,24 @@ export type UpstreamAnswer = {
 export type UpgradeRequest = Omit<UpstreamRequest, 'body' | 'longRunning'> & {
   readonly offer: StreamOffer;
 };
+
+/** What the cluster answered to a request for an upgrade. */
+export type UpgradeAnswer =
+  | {
+      readonly kind: 'switched';
+      /** The headers of the 101, names in lower case, as they stood. */
+      readonly headers: readonly (readonly [string, string])[];
+      readonly socket: Duplex;
+      /** What came behind the 101 in the same read. */
+      readonly head: Buffer;
+    }
+  /** No upgrade: a complete answer. Its connection is gone already. */
+  | {
+      readonly kind: 'answer';
+      readonly status: number;
+      readonly headers: readonly (readonly [string, string])[];
+      readonly body: Buffer;
+    };
 
 /** A socket of its own, upgraded to a protocol that was offered; or the cluster's plain answer. */
 export type UpgradeEnd =

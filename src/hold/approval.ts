@@ -1,5 +1,6 @@
 import type { Result } from '../base/result.ts';
 import type { Refusal } from '../base/errors.ts';
+import type { StopSignal } from '../base/stop-signal.ts';
 import type { HoldElement, PolicyIdentity } from '../decide/index.ts';
 
 /** The states of an approval (design §6). */
@@ -125,7 +126,7 @@ export type Approvals = {
     id: string,
     options: {
       readonly waitMs: number;
-      readonly gone: AbortSignal;
+      readonly gone: StopSignal;
       readonly draining: AbortSignal;
     },
   ) => Promise<WaitEnd>;

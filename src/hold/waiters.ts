@@ -1,3 +1,4 @@
+import type { StopSignal } from '../base/stop-signal.ts';
 import type { Approval, WaitEnd } from './approval.ts';
 
 export type WaitPorts = {
@@ -11,7 +12,7 @@ export type WaitPorts = {
 
 type Options = {
   readonly waitMs: number;
-  readonly gone: AbortSignal;
+  readonly gone: StopSignal;
   readonly draining: AbortSignal;
 };
 

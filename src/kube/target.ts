@@ -126,6 +126,7 @@ function parsePath(raw: string): Result<ParsedPath, Refusal> {
  * WHATWG parsers, `;` starts parameters for others, an escape inside the decoded text may be decoded once more.
  */
 function segmentProblem(decoded: string): string | null {
+  if (PLAIN.test(decoded)) return null;
   if (decoded === '') return 'is empty';
   if (decoded === '.' || decoded === '..') return 'is a dot segment';
   if (/[/\\]/.test(decoded)) return 'holds an encoded slash or a backslash';
@@ -177,4 +178,8 @@ function decodePart(part: string): string | null {
  * Encodes a path segment, or a name or value of a query: everything but RFC 3986's unreserved characters, `!*'()`, and
  * `:`, which Go and kubectl write plainly too.
  */
-const encodePart = (part: string): string => encodeURIComponent(part).replaceAll('%3A', ':');
+const encodePart = (part: string): string =>
+  PLAIN.test(part) ? part : encodeURIComponent(part).replaceAll('%3A', ':');
+
+/** What most parts are: nothing in them can be encoded or misread, a leading dot aside. */
+const PLAIN = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Refusal } from '../base/errors.ts';
 import type { Result } from '../base/result.ts';
+import type { StopSignal } from '../base/stop-signal.ts';
 
 /** A client's connection after its 101. */
 export type SwitchedConnection = {
@@ -45,7 +46,7 @@ export type Exchange = {
   /** True once `respond` was called. */
   readonly responded: () => boolean;
   /** Aborted when the client is gone before the answer ended. */
-  readonly gone: AbortSignal;
+  readonly gone: StopSignal;
   /** Aborted when the gateway drains: streams end cleanly, held calls answer at once. */
   readonly draining: AbortSignal;
 };

@@ -17,18 +17,19 @@ const SINGLE = new Set([
 
 /** What is wrong with a request's raw headers; null where nothing is. */
 export function headProblem(rawHeaders: readonly string[]): Refusal | null {
-  const seen = new Set<string>();
+  const seen: string[] = [];
   let bytes = 0;
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase();
     bytes += name.length + (rawHeaders[at + 1] ?? '').length;
-    if (SINGLE.has(name) && seen.has(name)) {
+    if (!SINGLE.has(name)) continue;
+    if (seen.includes(name)) {
       return refusal(
         'HOLDGATE_LISTEN_HEADER_REPEATED',
         `the header "${name}" stands more than once`,
       );
     }
-    seen.add(name);
+    seen.push(name);
   }
   if (bytes <= headerBytesMax) return null;
   return refusal('HOLDGATE_LISTEN_HEADERS_TOO_LARGE', `the request's headers have ${bytes} bytes`);

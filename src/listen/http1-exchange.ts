@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { StopSwitch } from '../base/stop-signal.ts';
 import type { Exchange } from './exchange.ts';
 import { headProblem } from './head-problem.ts';
 import { readWholeBody } from './read-body.ts';
@@ -29,7 +30,7 @@ export function http1Exchange(
   response: ServerResponse,
   draining: AbortSignal,
 ): Exchange {
-  const gone = new AbortController();
+  const gone = new StopSwitch();
   let bodyBegun = false;
   // 'close' without 'finish': the client left before it had everything.
   response.on('close', () => {
@@ -37,7 +38,6 @@ export function http1Exchange(
   });
   response.on('error', () => gone.abort());
   return {
-    ...headOf(request),
     // An Upgrade header without "Connection: upgrade" is no upgrade to Node, but may be one to whoever comes after us.
     upgrade: request.headers.upgrade ?? null,
     readBody: async (bytesMax) => {
@@ -53,7 +53,7 @@ export function http1Exchange(
       // and a client that awaits the head before it goes on would wait for ever. Not at once, so that a head and a body of
       // one turn leave in one packet.
       setImmediate(() => {
-        if (!bodyBegun && !gone.signal.aborted) response.flushHeaders();
+        if (!bodyBegun && !gone.aborted) response.flushHeaders();
       });
     },
     write: (chunk) => {
@@ -69,7 +69,9 @@ export function http1Exchange(
     },
     abort: () => request.socket.destroy(),
     responded: () => response.headersSent,
-    gone: gone.signal,
+    gone,
     draining,
+    // Last: V8 takes 1.5 µs for each new key behind a spread, and nothing for one before it.
+    ...headOf(request),
   };
 }

@@ -1,4 +1,5 @@
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { StopSwitch } from '../base/stop-signal.ts';
 import { headerValue } from '../kube/header-value.ts';
 import type { Exchange } from './exchange.ts';
 import { headProblem } from './head-problem.ts';
@@ -9,25 +10,29 @@ const CONNECTION_HEADERS = new Set(['connection', 'keep-alive', 'transfer-encodi
 
 /** Headers of a stream event, as Node hands them over: a flat raw list with the pseudo headers among them. */
 function splitPseudo(rawHeaders: readonly string[]) {
-  const pseudo: Record<string, string> = {};
   const fields: string[] = [];
+  let method = '';
+  let path = '';
+  let protocol: string | null = null;
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
     const value = rawHeaders[at + 1] ?? '';
-    if (name.startsWith(':')) pseudo[name] = value;
-    else fields.push(name, value);
+    if (!name.startsWith(':')) fields.push(name, value);
+    else if (name === ':method') method = value;
+    else if (name === ':path') path = value;
+    else if (name === ':protocol') protocol = value;
   }
-  return { pseudo, fields };
+  return { method, path, protocol, fields };
 }
 
-/** Repeated names become lists: Node's core API joins by name. */
-function headerObject(headers: readonly (readonly [string, string])[]) {
-  const object: Record<string, string | string[]> = {};
+/** What `respond` takes. Repeated names become lists: Node's core API joins by name. */
+function headerObject(status: number, headers: readonly (readonly [string, string])[]) {
+  const object: OutgoingHttpHeaders = { ':status': status };
   for (const [name, value] of headers) {
     if (CONNECTION_HEADERS.has(name)) continue;
     const before = object[name];
     if (before === undefined) object[name] = value;
-    else object[name] = Array.isArray(before) ? [...before, value] : [before, value];
+    else object[name] = [before, value].flat().map(String);
   }
   return object;
 }
@@ -38,27 +43,28 @@ export function http2Exchange(
   rawHeaders: readonly string[],
   draining: AbortSignal,
 ): Exchange {
-  const { pseudo, fields } = splitPseudo(rawHeaders);
-  const gone = new AbortController();
+  const { method, path, protocol, fields } = splitPseudo(rawHeaders);
+  const gone = new StopSwitch();
   let ended = false;
   stream.on('error', () => gone.abort());
   stream.on('aborted', () => gone.abort());
   stream.on('close', () => {
     if (!ended || stream.rstCode !== constants.NGHTTP2_NO_ERROR) gone.abort();
   });
-  const declared = Number(headerValue(fields, 'content-length'));
   return {
-    method: pseudo[':method'] ?? '',
-    target: pseudo[':path'] ?? '',
+    method,
+    target: path,
     rawHeaders: fields,
     remoteAddress: stream.session?.socket.remoteAddress ?? '',
     protocol: 'h2',
-    upgrade: pseudo[':protocol'] ?? null,
+    upgrade: protocol,
     problem: headProblem(fields),
-    readBody: (bytesMax) =>
-      readWholeBody(stream, bytesMax, Number.isFinite(declared) ? declared : 0),
+    readBody: (bytesMax) => {
+      const declared = Number(headerValue(fields, 'content-length'));
+      return readWholeBody(stream, bytesMax, Number.isFinite(declared) ? declared : 0);
+    },
     respond: (status, headers) => {
-      if (!stream.destroyed) stream.respond({ ':status': status, ...headerObject(headers) });
+      if (!stream.destroyed) stream.respond(headerObject(status, headers));
     },
     write: (chunk) => (stream.destroyed ? false : stream.write(chunk)),
     onDrain: (resume) => stream.once('drain', resume),
@@ -68,12 +74,14 @@ export function http2Exchange(
       if (stream.destroyed) return;
       if (chunk === undefined) stream.end();
       else stream.end(chunk);
-      stream.resume();
+      // What is left of a body is not wanted. Without one, this would only have the stream destroyed before its last write
+      // called back, and Node would make an error of that, with a stack, for nobody.
+      if (!stream.endAfterHeaders) stream.resume();
     },
     // Not close(): it ends the stream first, and the client would take a part for the whole.
     abort: () => stream.destroy(new Error('the answer was broken off')),
     responded: () => stream.headersSent,
-    gone: gone.signal,
+    gone,
     draining,
   };
 }

@@ -46,5 +46,5 @@ export function routeTarget(target: RequestTarget): Result<Route, Refusal> {
   const named = first === 'clusters';
   const task = takeTask(named ? stripSegments(target, 2) : target);
   if (!task.ok) return task;
-  return ok({ ...task.value, cluster: named ? (second ?? '') : null });
+  return ok({ cluster: named ? (second ?? '') : null, ...task.value });
 }

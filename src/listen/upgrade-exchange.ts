@@ -1,6 +1,7 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { GatheredBytes } from '../base/gathered-bytes.ts';
+import { StopSwitch } from '../base/stop-signal.ts';
 import type { Exchange } from './exchange.ts';
 import { headOf, declaredLength } from './http1-exchange.ts';
 import { readWholeBody } from './read-body.ts';
@@ -45,7 +46,7 @@ export function upgradeExchange(
   head: Buffer,
   draining: AbortSignal,
 ): Exchange {
-  const gone = new AbortController();
+  const gone = new StopSwitch();
   const early = new GatheredBytes(earlyBytesMax);
   let responded = false;
   // Only a socket that is read notices that its client left: a held call would wait for nobody.
@@ -84,7 +85,7 @@ export function upgradeExchange(
     },
     abort: () => socket.destroy(),
     responded: () => responded,
-    gone: gone.signal,
+    gone,
     draining,
   };
 }

@@ -242,6 +242,53 @@ describe('a masked get', () => {
   });
 });
 
+describe('an answer of a known length', () => {
+  const inParts = (parts: readonly string[], broken: boolean): UpstreamAnswer => ({
+    ...scriptedAnswer({ headers: { 'content-length': '8' } }),
+    pipe: (sink) => {
+      for (const part of parts) sink.write(Buffer.from(part));
+      return Promise.resolve(
+        broken ? err(refusal('HOLDGATE_FORWARD_BROKEN', 'reset')) : ok(parts.join('').length),
+      );
+    },
+  });
+
+  test.each([
+    { name: 'ends with its last byte', parts: ['as it', ' is'], broken: false, last: ' is' },
+    {
+      name: 'is whole even if the cluster breaks after it',
+      parts: ['as it is'],
+      broken: true,
+      last: 'as it is',
+    },
+    {
+      name: 'takes nothing behind its last byte',
+      parts: ['as it is', 'HTTP/1.1'],
+      broken: false,
+      last: 'as it is',
+    },
+    { name: 'is broken off where it is shorter', parts: ['as it'], broken: true, last: null },
+  ])('$name', async ({ parts, broken, last }) => {
+    const whole = last !== null;
+    const ends: string[] = [];
+    const world = flowWorld({ upstream: () => inParts(parts, broken) });
+    const plain = fakeExchange({ target: POD });
+    const end = (chunk?: Uint8Array): void => {
+      ends.push(Buffer.from(chunk ?? []).toString());
+      plain.end(chunk);
+    };
+    await world.handle({ ...plain, end });
+    expect(ends).toEqual(last === null ? [] : [last]);
+    expect(plain.text()).toBe(whole ? 'as it is' : 'as it');
+    expect(plain.answer).toMatchObject({ ended: whole, aborted: !whole });
+    expect(world.records.at(-1)).toMatchObject({
+      complete: whole,
+      bytesSent: whole ? 8 : 5,
+      endedBy: whole ? 'answer' : 'upstream',
+    });
+  });
+});
+
 describe('a long answer', () => {
   const watch = '/api/v1/pods?watch=1';
   const endless = (): UpstreamAnswer & { readonly write: (text: string) => void } => {

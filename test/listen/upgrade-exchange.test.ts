@@ -85,7 +85,10 @@ async function ask(
 }
 
 const gone = async ({ gone: signal }: Exchange): Promise<void> => {
-  if (!signal.aborted) await once(signal, 'abort');
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', resolve);
+  });
 };
 const switching = (exchange: Exchange) => {
   if (exchange.switchProtocols === null) throw new Error('no upgrade');

@@ -12,7 +12,13 @@ export type BodyControl = {
 type End = Result<number, Refusal>;
 
 /**
- * The body of an answer between transport and taker: paused until somebody takes it, then handed on with backpressure.
+ * What is kept of a body that nobody takes yet, before the transport is paused: a small answer is then here at once, and
+ * its connection is free for the next request. One read of the transport's may come on top. Bytes.
+ */
+const earlyBytesMax = 64 * 1024;
+
+/**
+ * The body of an answer between transport and taker: held back until somebody takes it, then handed on with backpressure.
  * One taker, once.
  */
 export class AnswerBody {
@@ -33,7 +39,7 @@ export class AnswerBody {
     this.#bytes += chunk.length;
     if (this.#sink === null) {
       this.#early.push(chunk);
-      this.#control.pause();
+      if (this.#bytes > earlyBytesMax) this.#control.pause();
       return;
     }
     if (!this.#sink.write(chunk)) {

@@ -1,9 +1,10 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Duplex } from 'node:stream';
 import { refusal, type Refusal } from '../../base/errors.ts';
 import { err, ok, type Result } from '../../base/result.ts';
+import type { StopSignal } from '../../base/stop-signal.ts';
 import { answerHeaders } from '../headers.ts';
+import type { UpgradeAnswer } from '../upstream.ts';
 import { brokenOff, unreachable, type Endpoint } from './transport.ts';
 
 type Header = readonly [string, string];
@@ -13,26 +14,8 @@ export type OutgoingUpgrade = {
   readonly method: string;
   readonly target: string;
   readonly headers: readonly Header[];
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 };
-
-/** What the cluster answered to a request for an upgrade. */
-export type UpgradeAnswer =
-  | {
-      readonly kind: 'switched';
-      /** The headers of the 101, names in lower case, as they stood. */
-      readonly headers: readonly Header[];
-      readonly socket: Duplex;
-      /** What came behind the 101 in the same read. */
-      readonly head: Buffer;
-    }
-  /** No upgrade: a complete answer. Its connection is gone already. */
-  | {
-      readonly kind: 'answer';
-      readonly status: number;
-      readonly headers: readonly Header[];
-      readonly body: Buffer;
-    };
 
 const connectTimeoutMs = 10_000;
 /** The API server connects to the kubelet before it answers; its own bound is 30 s. Milliseconds. */
