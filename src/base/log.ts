@@ -22,25 +22,26 @@ export function errorText(cause: unknown): string {
 }
 
 /**
- * Makes a logger that drops lines below `level` and hands each line, with its newline, to `write`.
- * An `Error` among the fields is written as its message, and its stack at level debug only.
+ * Makes a logger that drops lines below `level` and hands each line, with its newline, to `write`; errors as urgent,
+ * because the process may end with them. An `Error` among the fields is written as its message, and its stack at level debug only.
  */
 export function createLog(
   level: LogLevel,
-  write: (line: string) => void,
+  write: (line: string, isUrgent: boolean) => void,
   nowMs: () => number = Date.now,
 ): Log {
   const at =
     (lineLevel: LogLevel) =>
     (message: string, fields: LogFields = {}): void => {
       if (RANK[lineLevel] > RANK[level]) return;
-      const plain: Record<string, unknown> = {};
-      for (const [name, value] of Object.entries(fields)) {
+      const time = new Date(nowMs()).toISOString();
+      const plain: Record<string, unknown> = { time, level: lineLevel, message };
+      for (const name of Object.keys(fields)) {
+        const value = fields[name];
         plain[name] = value instanceof Error ? errorText(value) : value;
         if (value instanceof Error && level === 'debug') plain[`${name}_stack`] = value.stack;
       }
-      const time = new Date(nowMs()).toISOString();
-      write(`${JSON.stringify({ time, level: lineLevel, message, ...plain })}\n`);
+      write(`${JSON.stringify(plain)}\n`, lineLevel === 'error');
     };
   return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') };
 }

@@ -1,3 +1,4 @@
+import { flushAtExit, GatheredLines } from '../base/gathered-lines.ts';
 import { createLog, errorText } from '../base/log.ts';
 import type { Config } from '../config/index.ts';
 import { startGateway, StartError, type Gateway, type GatewayOptions } from '../gateway.ts';
@@ -10,7 +11,9 @@ export async function startOrFail(
   io: Io,
   more: Pick<GatewayOptions, 'onFatal' | 'configFile'>,
 ): Promise<Gateway> {
-  const log = createLog(config.logLevel, io.err);
+  const lines = new GatheredLines({ write: io.err });
+  flushAtExit(lines);
+  const log = createLog(config.logLevel, lines.write);
   try {
     const gateway = await startGateway(config, { env: io.env, log, ...more });
     log.info('ready', { data: gateway.dataUrl, people: gateway.peopleUrl });

@@ -1,4 +1,5 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { SecondsHistogram } from './seconds-histogram.ts';
 
 /** What one finished request looked like. */
 export type RequestFacts = {
@@ -33,26 +34,29 @@ export function createMetrics(): Metrics {
     labelNames: ['cluster', 'verdict', 'code'],
     registers: [registry],
   });
-  const duration = new Histogram({
+  const duration = new SecondsHistogram({
     name: 'holdgate_request_duration_seconds',
     help: 'From the head of a request to the end of its answer.',
-    labelNames: ['cluster', 'verdict'],
-    buckets: BUCKETS,
-    registers: [registry],
+    bounds: BUCKETS,
   });
-  const stages = new Histogram({
+  const stages = new SecondsHistogram({
     name: 'holdgate_stage_done_seconds',
     help: 'From the head of a request until a stage was done.',
-    labelNames: ['stage'],
-    buckets: BUCKETS,
-    registers: [registry],
+    bounds: BUCKETS,
   });
+  const countOf = children((cluster, verdict, code) => {
+    const child = requests.labels({ cluster, verdict, code });
+    return () => child.inc();
+  });
+  const durationOf = children((cluster, verdict) => duration.child({ cluster, verdict }));
+  const stageOf = children((stage) => stages.child({ stage }));
   return {
     observe: ({ cluster, verdict, code, durationMs, stagesMs }) => {
-      requests.inc({ cluster, verdict, code });
-      duration.observe({ cluster, verdict }, durationMs / msPerSecond);
-      for (const [stage, ms] of Object.entries(stagesMs))
-        stages.observe({ stage }, ms / msPerSecond);
+      countOf(cluster, verdict, code)(1);
+      durationOf(cluster, verdict, '')(durationMs / msPerSecond);
+      for (const stage of Object.keys(stagesMs)) {
+        stageOf(stage, '', '')((stagesMs[stage] ?? 0) / msPerSecond);
+      }
     },
     watchRecorder: (available) => {
       const gauge: Gauge = new Gauge({
@@ -62,6 +66,29 @@ export function createMetrics(): Metrics {
         collect: (): void => gauge.set(available() ? 1 : 0),
       });
     },
-    text: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    text: async () => ({
+      contentType: registry.contentType,
+      text: `${await registry.metrics()}\n${duration.text()}\n${stages.text()}`,
+    }),
+  };
+}
+
+type Child = (value: number) => void;
+
+/** Finds what observes for up to three label values; makes it at their first use. */
+function children(
+  make: (first: string, second: string, third: string) => Child,
+): (first: string, second: string, third: string) => Child {
+  const byFirst = new Map<string, Map<string, Map<string, Child>>>();
+  return (first, second, third) => {
+    const known = byFirst.get(first)?.get(second)?.get(third);
+    if (known !== undefined) return known;
+    const bySecond = byFirst.get(first) ?? new Map<string, Map<string, Child>>();
+    byFirst.set(first, bySecond);
+    const byThird = bySecond.get(second) ?? new Map<string, Child>();
+    bySecond.set(second, byThird);
+    const child = make(first, second, third);
+    byThird.set(third, child);
+    return child;
   };
 }

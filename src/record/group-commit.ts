@@ -88,6 +88,7 @@ export class GroupCommit {
   async close(): Promise<void> {
     this.#stopped ??= 'the recorder is closed';
     await Promise.allSettled(this.#waiting().map((one) => one.done));
+    if (this.#running === null) this.#endSweep();
     this.#wake();
     if (this.#downSinceMs !== null) return;
     await this.#running;
@@ -100,7 +101,8 @@ export class GroupCommit {
 
   #start(): void {
     if (this.#running !== null || this.#queue.length === 0) return;
-    this.#sweep = setInterval(() => this.#rejectLate(), sweepMs);
+    // One timer for all batches of a busy time, not one for each: it ends itself once it finds nothing under way.
+    this.#sweep ??= setInterval(() => this.#rejectLate(), sweepMs);
     // A microtask later: what is appended in the same turn of the event loop shares the batch.
     this.#running = Promise.resolve()
       .then(() => this.#run())
@@ -129,13 +131,18 @@ export class GroupCommit {
   #end(): void {
     this.#callSinceMs = null;
     this.#running = null;
+    if (this.#stopped !== null) this.#endSweep();
+  }
+
+  #endSweep(): void {
     if (this.#sweep !== null) clearInterval(this.#sweep);
     this.#sweep = null;
   }
 
   /** While the store is down there is always something to try, unless nobody will ever ask again. */
   #hasWork(): boolean {
-    if (this.#waiting().some((one) => !one.isSettled())) return true;
+    const isOpen = (one: Waiting): boolean => !one.isSettled();
+    if (this.#batch?.waiting.some(isOpen) === true || this.#queue.all().some(isOpen)) return true;
     return this.#stopped === null && (this.#downSinceMs !== null || this.#batch !== null);
   }
 
@@ -209,6 +216,10 @@ export class GroupCommit {
 
   /** Answers whoever waited too long, and drops the connections of a call that does not return. */
   #rejectLate(): void {
+    if (this.#running === null) {
+      this.#endSweep();
+      return;
+    }
     const sinceMs = this.#options.clock.monotonicMs() - commitTimeoutMs;
     const why = `no commit within ${commitTimeoutMs} ms`;
     if (this.#callSinceMs !== null && this.#callSinceMs <= sinceMs) {

@@ -36,25 +36,32 @@ function recordedOptions(
   options: PolicyInput['request']['options'],
 ): PolicyInput['request']['options'] {
   const kept: Record<string, string[]> = {};
+  let count = 0;
   let chars = 0;
   let left = 0;
   for (const [name, values] of Object.entries(options)) {
     if (name === 'command') continue;
     const recorded = isKnownParameter(name) ? values : [redactedValue];
     const size = name.length + recorded.reduce((sum, value) => sum + value.length + 1, 0);
-    if (Object.keys(kept).length >= optionsCountMax || chars + size > optionCharsMax) {
+    if (count >= optionsCountMax || chars + size > optionCharsMax) {
       left += 1;
       continue;
     }
     chars += size;
-    // defineProperty, because a parameter may be called __proto__.
-    Object.defineProperty(kept, name, {
-      value: [...recorded],
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    });
+    count += 1;
+    if (name === '__proto__') defineMember(kept, name, [...recorded]);
+    else kept[name] = [...recorded];
   }
   if (left > 0) kept['…'] = [`${left} parameters left out`];
   return kept;
+}
+
+/** Setting it would set the prototype instead, and the parameter would be missing in the record. */
+function defineMember(kept: Record<string, string[]>, name: string, value: string[]): void {
+  Object.defineProperty(kept, name, {
+    value,
+    enumerable: true,
+    configurable: true,
+    writable: true,
+  });
 }

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { canonicalJson } from '../../src/record/canonical-json.ts';
 import { leafHash, makeLeaf, sealEntry } from '../../src/record/leaf.ts';
-import { someDecision } from '../support/record-entries.ts';
+import { someDecision, someOutcome } from '../support/record-entries.ts';
 
 const position = { stream: 's1', seq: 3, ts: '2026-11-20T12:00:00.000Z', monoNs: 17 };
 
@@ -39,6 +39,23 @@ describe('canonical JSON', () => {
       value: [Number.NaN, Infinity],
       text: '[null,null]',
     },
+    { name: 'a zero has no sign', value: [-0], text: '[0]' },
+    { name: 'quotes and backslashes are escaped', value: '"\\', text: String.raw`"\"\\"` },
+    {
+      name: 'what JSON does not escape stands as it is',
+      value: '\u007f\u2028é',
+      text: '"\u007f\u2028é"',
+    },
+    {
+      name: 'a key is cut as a text is',
+      value: { abcdefghijklmno: 1 },
+      text: '{"abcdefghij…(+5)":1}',
+    },
+    {
+      name: 'a key may be called __proto__',
+      value: JSON.parse('{"__proto__":1,"A":2}'),
+      text: '{"A":2,"__proto__":1}',
+    },
     { name: 'a NUL is escaped', value: '\0', text: '"\\u0000"' },
     { name: 'half a surrogate pair is escaped', value: '\ud800', text: '"\\ud800"' },
     { name: 'a long text is cut with a mark', value: 'abcdefghijklmno', text: '"abcdefghij…(+5)"' },
@@ -47,7 +64,31 @@ describe('canonical JSON', () => {
   });
 });
 
+test('canonical JSON is the same however many shapes of objects came before', () => {
+  const object = { b: 1, a: { d: 1, c: 2 } };
+  for (let count = 0; count < 1000; count += 1) {
+    const text = canonicalJson({ b: 1, [`x${count}`]: 2, [`${count}`]: object }, 4096);
+    expect(text).toBe(`{"${count}":{"a":{"c":2,"d":1},"b":1},"b":1,"x${count}":2}`);
+    canonicalJson({ [`y${count}`]: 1 }, 4096);
+  }
+});
+
 describe('a leaf', () => {
+  test.each([
+    {
+      name: 'a decision',
+      entry: someDecision(),
+      hash: 'c08a43dbd11d8b32b66ee0a45f740a02b4ea41b71f86682da96819e517d85049',
+    },
+    {
+      name: 'an outcome',
+      entry: someOutcome(),
+      hash: '6ab0cccd5660be32695a72f383980e2b60114497b5a76645788940e6a6a18c0b',
+    },
+  ])('has the bytes that leaves of version 1 always had: $name', ({ entry, hash }) => {
+    expect(makeLeaf(sealEntry(entry), position).hash.toString('hex')).toBe(hash);
+  });
+
   test('is one line that holds the entry and its place', () => {
     const leaf = makeLeaf(sealEntry(someDecision()), position);
     expect(leaf.text).not.toContain('\n');

@@ -182,9 +182,18 @@ describe('group commit', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test('nothing runs while nothing waits', async () => {
+  test('a busy time has one timer, however many batches it has', async () => {
+    const set = vi.spyOn(globalThis, 'setInterval');
+    for (let count = 0; count < 20; count += 1) await recorder.append(decision(`r${count}`));
+    expect(store.batches).toHaveLength(20);
+    expect(set).toHaveBeenCalledTimes(1);
+    await recorder.close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('a quarter of a second after the last answer nothing runs', async () => {
     await Promise.all(many(3));
-    await vi.advanceTimersByTimeAsync(0);
+    await vi.advanceTimersByTimeAsync(250);
     expect(vi.getTimerCount()).toBe(0);
   });
 
