@@ -12,23 +12,50 @@ const optionCharsMax = 16 * 1024;
  * it does not read those.
  */
 export function recordedInput(input: PolicyInput): RecordedInput {
-  const { live: _live, request, ...rest } = input;
-  const { object: _object, patch: _patch, exec, options, ...attributes } = request;
+  // Field by field: what is not named here is not recorded, and the type says when one is missing.
   return {
-    ...rest,
-    request: {
-      ...attributes,
-      options: recordedOptions(options),
-      exec:
-        exec === null
-          ? null
-          : {
-              argc: exec.command.length,
-              container: exec.container,
-              stdin: exec.stdin,
-              tty: exec.tty,
-            },
-    },
+    now: input.now,
+    cluster: input.cluster,
+    user: input.user,
+    request: recordedRequest(input.request),
+    grants: input.grants,
+    usage: input.usage,
+    source_ip: input.source_ip,
+    claimed: input.claimed,
+  };
+}
+
+function recordedRequest(request: PolicyInput['request']): RecordedInput['request'] {
+  const { exec } = request;
+  return {
+    scope: request.scope,
+    verb: request.verb,
+    group: request.group,
+    version: request.version,
+    resource: request.resource,
+    kind: request.kind,
+    namespace: request.namespace,
+    name: request.name,
+    generate_name: request.generate_name,
+    path: request.path,
+    dry_run: request.dry_run,
+    label_selector: request.label_selector,
+    field_selector: request.field_selector,
+    options: recordedOptions(request.options),
+    content_type: request.content_type,
+    body: request.body,
+    exec:
+      exec === null
+        ? null
+        : {
+            argc: exec.command.length,
+            container: exec.container,
+            stdin: exec.stdin,
+            tty: exec.tty,
+          },
+    log: request.log,
+    portforward: request.portforward,
+    wire: request.wire,
   };
 }
 

@@ -53,7 +53,10 @@ describe('canonical JSON', () => {
     },
     {
       name: 'a key may be called __proto__',
-      value: JSON.parse('{"__proto__":1,"A":2}'),
+      value: Object.fromEntries([
+        ['__proto__', 1],
+        ['A', 2],
+      ]),
       text: '{"A":2,"__proto__":1}',
     },
     { name: 'a NUL is escaped', value: '\0', text: '"\\u0000"' },
