@@ -1,58 +1,7 @@
-import { z } from 'zod';
-import { recordLevels, PLACEHOLDER, type Placeholder } from './element-fields.ts';
+import { decisionOf, fetchOf, isHold, type RawElement, type RawHold } from './decision-shape.ts';
+import { PLACEHOLDER, type Placeholder } from './element-fields.ts';
 import type { Because, Decision, HoldElement, PolicyIdentity } from './decision.ts';
 import type { PolicyInput } from './policy-input.ts';
-
-/**
- * Reads what the policy answered, strictly: a decision that has an unknown key, an unknown verdict or a malformed
- * element is none, and what is no decision is a deny.
- */
-const because = {
-  rule: z.string().min(1),
-  id: z.string().min(1),
-  reason: z.string(),
-  instead: z.string().optional(),
-  opaque: z.boolean().optional(),
-  reveals: z.boolean().optional(),
-};
-
-const hold = z.strictObject({
-  ...because,
-  approvers: z.array(z.string().min(1)).min(1),
-  quorum: z.int().min(1).default(1),
-  decide_within: z.int().min(1).default(0),
-  only_if_allowed: z.boolean().default(false),
-  ask_reason: z.boolean().default(false),
-  risk: z.string().default(''),
-});
-
-const plain = z.strictObject(because);
-
-const mask = z.strictObject({
-  ...because,
-  fields: z.array(z.string()).default([]),
-  where: z
-    .strictObject({
-      labels: z.record(z.string(), z.string()).optional(),
-      annotations: z.record(z.string(), z.string()).optional(),
-      names: z.array(z.string()).optional(),
-    })
-    .default({}),
-  patterns: z.array(z.string()).default([]),
-});
-
-const record = z.strictObject({ ...because, level: z.enum(recordLevels) });
-
-const decision = z.strictObject({
-  verdict: z.enum(['allow', 'hold', 'deny']),
-  because: z.array(z.union([hold, plain])).min(1),
-  mask: z.array(mask),
-  record: z.array(record),
-});
-
-const resultSet = z.tuple([z.strictObject({ result: decision })]);
-
-const fetchResultSet = z.tuple([z.strictObject({ result: z.strictObject({ live: z.boolean() }) })]);
 
 /** Values of the caller's own that stand in a sentence: cut, and without characters that could forge a line. */
 const placeholderCharsMax = 253;
@@ -80,12 +29,10 @@ function filler(input: PolicyInput): (text: string) => string {
       : text;
 }
 
-type Parsed = z.infer<typeof hold> | z.infer<typeof plain>;
-
 const defined = <T>(value: T | undefined, name: string): Record<string, T> =>
   value === undefined ? {} : { [name]: value };
 
-function common(element: z.infer<typeof plain>, fill: (text: string) => string): Because {
+function common(element: RawElement, fill: (text: string) => string): Because {
   return {
     rule: element.rule,
     id: element.id,
@@ -96,17 +43,15 @@ function common(element: z.infer<typeof plain>, fill: (text: string) => string):
   };
 }
 
-const isHold = (element: Parsed): element is z.infer<typeof hold> => 'approvers' in element;
-
-function toHold(element: z.infer<typeof hold>, fill: (text: string) => string): HoldElement {
+function toHold(element: RawHold, fill: (text: string) => string): HoldElement {
   return {
     ...common(element, fill),
     approvers: element.approvers,
-    quorum: element.quorum,
-    decideWithinSeconds: element.decide_within,
-    onlyIfAllowed: element.only_if_allowed,
-    askReason: element.ask_reason,
-    risk: element.risk,
+    quorum: element.quorum ?? 1,
+    decideWithinSeconds: element.decide_within ?? 0,
+    onlyIfAllowed: element.only_if_allowed ?? false,
+    askReason: element.ask_reason ?? false,
+    risk: element.risk ?? '',
   };
 }
 
@@ -129,19 +74,17 @@ export function parseDecision(
   input: PolicyInput,
   policy: PolicyIdentity,
 ): Decision {
-  const parsed = resultSet.safeParse(answer);
-  if (!parsed.success) {
+  const read = decisionOf(answer);
+  if (!read.ok) {
     const count = Array.isArray(answer) ? answer.length : 0;
-    const first = parsed.error.issues[0];
-    const where = first === undefined ? '' : `${first.path.join('.')}: ${first.message}`;
     return failedDecision(
       policy,
       count === 1
-        ? `gate/decision.rego: the decision is malformed: ${where}`
+        ? `gate/decision.rego: the decision is malformed: ${read.error}`
         : `gate/decision.rego: the policy gave ${count} results, not one`,
     );
   }
-  const { result } = parsed.data[0];
+  const result = read.value;
   const fill = filler(input);
   const elements = result.because.map((one): Because =>
     isHold(one) ? toHold(one, fill) : common(one, fill),
@@ -156,13 +99,13 @@ export function parseDecision(
     holds: result.verdict === 'hold' ? holds : [],
     mask: result.mask.map((one) => ({
       ...common(one, fill),
-      fields: one.fields,
+      fields: one.fields ?? [],
       where: {
-        ...(one.where.labels === undefined ? {} : { labels: one.where.labels }),
-        ...(one.where.annotations === undefined ? {} : { annotations: one.where.annotations }),
-        ...(one.where.names === undefined ? {} : { names: one.where.names }),
+        ...defined(one.where?.labels, 'labels'),
+        ...defined(one.where?.annotations, 'annotations'),
+        ...defined(one.where?.names, 'names'),
       },
-      patterns: one.patterns,
+      patterns: one.patterns ?? [],
     })),
     record: result.record.map((one) => ({ ...common(one, fill), level: one.level })),
     policy,
@@ -171,6 +114,6 @@ export function parseDecision(
 
 /** Reads the result set of `gate/fetch`; null where it is malformed. */
 export function parseFetch(answer: unknown): boolean | null {
-  const parsed = fetchResultSet.safeParse(answer);
-  return parsed.success ? parsed.data[0].result.live : null;
+  const read = fetchOf(answer);
+  return read.ok ? read.value.live : null;
 }

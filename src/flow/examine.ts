@@ -59,12 +59,14 @@ export async function examine(
       refusal('HOLDGATE_DECIDE_POLICY_MISSING', 'no policy is loaded, so nothing can be allowed'),
     );
   }
-  call.know({ input: policyInput(parts) });
+  const first = policyInput(parts);
+  call.know({ input: first });
   const asks = request.attributes.dryRun || request.attributes.verb === 'patch';
   const reliable = asks ? await dryRunSupport(request.attributes, own.crdExists) : NO_DRY_RUN;
   const settled = { ...parts, dryRun: request.attributes.dryRun && reliable.forClient };
 
-  const live = await readLive(settled, policy, own);
+  const asked = sameParts(parts, settled) ? first : policyInput(settled);
+  const live = await readLive(asked, policy, own);
   if (!live.ok) return live;
   const seen: InputParts = { ...settled, live: live.value };
   const object = await storedObject(call, seen, request, {
@@ -74,11 +76,21 @@ export async function examine(
   });
   if (!object.ok) return object;
 
-  const input = policyInput({ ...seen, ...object.value });
+  // What a plain read shows policy was complete at once.
+  const complete = { ...seen, ...object.value };
+  const input = sameParts(parts, complete) ? first : policyInput(complete);
   const decision = await decideWithDryRun(input, policy);
   call.know({ input, decision });
   return ok({ decision, input, policy, liveUid: textAt(metadataOf(live.value), 'uid') });
 }
+
+/** Whether nothing changed of what is found out on the way; the rest of the parts is never set again. */
+const sameParts = (one: InputParts, other: InputParts): boolean =>
+  one.dryRun === other.dryRun &&
+  one.live === other.live &&
+  one.object === other.object &&
+  one.body === other.body &&
+  one.objectIdentity === other.objectIdentity;
 
 function inputParts(
   call: Call,
@@ -117,12 +129,12 @@ function inputParts(
 
 /** The object as it is now, where a rule asked for it; null where it does not exist or nobody asked. */
 async function readLive(
-  parts: InputParts,
+  input: PolicyInput,
   policy: RunningPolicy,
   own: OwnCalls,
 ): Promise<Result<JsonObject | null, Refusal>> {
-  if (!policy.fetches || !(await policy.fetchesLive(policyInput(parts)))) return ok(null);
-  if (policyInput(parts).request.name === '') return ok(null);
+  if (!policy.fetches || !(await policy.fetchesLive(input))) return ok(null);
+  if (input.request.name === '') return ok(null);
   const answer = await own.live();
   if (!answer.ok) return err(ownCallFailed('the read of the object', answer.error));
   if (answer.value.status === 404) return ok(null);
