@@ -9,6 +9,7 @@ import {
 import type { Duplex } from 'node:stream';
 import { createServer as createTls, type TLSSocket } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
+import { askHttp2Peer } from '../base/ask-http2-peer.ts';
 import { parserHeaderBytesMax } from '../base/limits.ts';
 import { errorText, type Log } from '../base/log.ts';
 import type { Certificates } from './certificates.ts';
@@ -42,8 +43,12 @@ const requestTimeoutMs = 120_000;
 const keepAliveTimeoutMs = 120_000;
 /** kube-apiserver allows 100 streams a connection since CVE-2023-44487; informers of large controllers want more. */
 const streamsPerConnectionMax = 250;
-/** An idle HTTP/2 connection is asked this often whether it is still there: half-open ones are cut. Milliseconds. */
-const pingIntervalMs = 30_000;
+/** HTTP/2 connections are asked this often whether their client is still there, which has so long to answer. Milliseconds. */
+const pingIntervalMs = 10_000;
+const pingAnswerMs = 15_000;
+const keepAliveDelayMs = 30_000;
+/** What a client that has ended its side may still take to read. Milliseconds. */
+const endedClientMs = 2000;
 const connectionsMax = 10_000;
 
 type Servers = { readonly sockets: Set<TLSSocket>; readonly sessions: Set<ServerHttp2Session> };
@@ -93,19 +98,15 @@ function http1Server(options: ListenerOptions, draining: AbortSignal) {
   return server;
 }
 
-/** A connection that answers no PING within an interval is gone, whatever TCP says of it. */
-function keepAsking(session: ServerHttp2Session): void {
-  const timer = setInterval(() => {
-    if (session.destroyed || session.closed) {
-      clearInterval(timer);
-      return;
-    }
-    const silence = setTimeout(() => session.destroy(), pingIntervalMs / 2);
-    const asked = session.ping(() => clearTimeout(silence));
-    if (!asked) clearTimeout(silence);
-  }, pingIntervalMs);
-  timer.unref();
-  session.on('close', () => clearInterval(timer));
+/**
+ * A client that has ended its side takes what is on its way for a moment, and no longer: a write to one that has gone
+ * meanwhile may never end, and would hold the socket, its request, and a connection to the cluster.
+ */
+function endWithClient(socket: TLSSocket): void {
+  socket.on('end', () => {
+    const cut = setTimeout(() => socket.destroy(), endedClientMs);
+    socket.on('close', () => clearTimeout(cut));
+  });
 }
 
 function http2Server(options: ListenerOptions, draining: AbortSignal, servers: Servers) {
@@ -126,7 +127,6 @@ function http2Server(options: ListenerOptions, draining: AbortSignal, servers: S
     session.on('error', (cause) =>
       options.log.debug('an HTTP/2 connection broke', { cause: errorText(cause) }),
     );
-    keepAsking(session);
   });
   server.on('sessionError', () => {});
   server.on(
@@ -174,7 +174,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     requestCert: false,
     noDelay: true,
     keepAlive: true,
-    keepAliveInitialDelay: pingIntervalMs,
+    keepAliveInitialDelay: keepAliveDelayMs,
   });
   tls.maxConnections = connectionsMax;
   // It never listens itself, yet this event starts the clock that cuts slow requests (node lib/_http_server.js).
@@ -184,7 +184,15 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     servers.sockets.add(socket);
     socket.on('close', () => servers.sockets.delete(socket));
     socket.on('error', () => {});
-    (socket.alpnProtocol === 'h2' ? http2 : http1).emit('connection', socket);
+    endWithClient(socket);
+    if (socket.alpnProtocol !== 'h2') {
+      http1.emit('connection', socket);
+      return;
+    }
+    const begun = (session: ServerHttp2Session): void =>
+      askHttp2Peer(session, socket, { intervalMs: pingIntervalMs, answerMs: pingAnswerMs });
+    http2.once('session', begun).emit('connection', socket);
+    http2.off('session', begun);
   });
   tls.on('tlsClientError', (cause) =>
     options.log.debug('a TLS handshake failed', { cause: errorText(cause) }),

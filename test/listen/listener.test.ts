@@ -196,6 +196,27 @@ describe('a client that leaves is noticed once', () => {
     expect(await gone).toBe(true);
   });
 
+  test('HTTP/1.1, its side ended and nothing more of the answer read', async () => {
+    let full: () => void = () => {};
+    const isFull = new Promise<void>((resolve) => (full = resolve));
+    const gone = new Promise<boolean>((resolve) => {
+      serve = (exchange) => {
+        exchange.gone.addEventListener('abort', () => resolve(true));
+        exchange.respond(200, [['content-type', 'text/plain']]);
+        while (exchange.write(Buffer.alloc(16 * 1024 * 1024)));
+        full();
+      };
+    });
+    const socket = connectTls({ host: '127.0.0.1', port: listener.port, ca, allowHalfOpen: true });
+    socket.on('error', () => {});
+    socket.pause();
+    socket.write('GET /api HTTP/1.1\r\nhost: a\r\n\r\n');
+    await isFull;
+    socket.end();
+    expect(await gone).toBe(true);
+    socket.destroy();
+  });
+
   test('HTTP/1.1 socket closed', async () => {
     const gone = new Promise<boolean>((resolve) => {
       serve = (exchange) => {

@@ -1,11 +1,14 @@
 import { connect as connectHttp2, constants, type ClientHttp2Session } from 'node:http2';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { askHttp2Peer } from '../../base/ask-http2-peer.ts';
 import { AnswerBody } from './answer-body.ts';
 import { toAnswer } from './http1-pool.ts';
 import { brokenOff, unreachable, type Endpoint, type Outgoing, type SendEnd } from './transport.ts';
 
 const connectTimeoutMs = 10_000;
-const pingIntervalMs = 30_000;
+/** A session that is late with an answer takes no new streams; after `pingAnswerMs` it is dead. */
+const pingIntervalMs = 5000;
+const pingAnswerMs = 15_000;
 /** What a server that says nothing allows (kube-apiserver's own default). */
 const streamsDefault = 100;
 
@@ -16,7 +19,7 @@ export type Http2Sessions = {
   readonly close: () => void;
 };
 
-type Session = { readonly session: ClientHttp2Session; open: number };
+type Session = { readonly session: ClientHttp2Session; open: number; isLate: boolean };
 
 function openSocket(endpoint: Endpoint): Promise<TLSSocket> {
   const { hostname, port } = new URL(endpoint.origin);
@@ -46,16 +49,6 @@ function openSocket(endpoint: Endpoint): Promise<TLSSocket> {
   });
 }
 
-/** A session that answers no PING is dead, whatever TCP says: its streams fail, and clients open theirs again. */
-function keepAsking(session: ClientHttp2Session): void {
-  const timer = setInterval(() => {
-    const silence = setTimeout(() => session.destroy(), pingIntervalMs / 2);
-    if (session.destroyed || !session.ping(() => clearTimeout(silence))) clearTimeout(silence);
-  }, pingIntervalMs);
-  timer.unref();
-  session.on('close', () => clearInterval(timer));
-}
-
 export function createHttp2Sessions(endpoint: Endpoint): Http2Sessions {
   const sessions = new Set<Session>();
   let opening: Promise<Session | 'unsupported'> | null = null;
@@ -72,11 +65,15 @@ export function createHttp2Sessions(endpoint: Endpoint): Http2Sessions {
       return 'unsupported';
     }
     const session = connectHttp2(endpoint.origin, { createConnection: () => socket });
-    const entry: Session = { session, open: 0 };
+    const entry: Session = { session, open: 0, isLate: false };
     const forget = (): void => void sessions.delete(entry);
     // After a GOAWAY open streams go on, and new ones take another session.
     session.on('close', forget).on('error', forget).on('goaway', forget);
-    keepAsking(session);
+    askHttp2Peer(session, socket, {
+      intervalMs: pingIntervalMs,
+      answerMs: pingAnswerMs,
+      late: (isLate) => (entry.isLate = isLate),
+    });
     sessions.add(entry);
     return entry;
   };
@@ -85,7 +82,8 @@ export function createHttp2Sessions(endpoint: Endpoint): Http2Sessions {
     for (const entry of sessions) {
       const { session } = entry;
       const limit = session.remoteSettings?.maxConcurrentStreams ?? streamsDefault;
-      if (!session.closed && !session.destroyed && entry.open < limit) return entry;
+      const isOpen = !session.closed && !session.destroyed && !entry.isLate;
+      if (isOpen && entry.open < limit) return entry;
     }
     return undefined;
   };
