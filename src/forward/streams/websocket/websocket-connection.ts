@@ -57,7 +57,7 @@ export class WebSocketConnection {
   #events: ConnectionEvents | null = null;
   #stopTicking: () => void = () => {};
   #paused = false;
-  #corked = false;
+  #turn: 'fresh' | 'written' | 'corked' = 'fresh';
   #closing = false;
   #ended = false;
   #silent = 0;
@@ -119,8 +119,8 @@ export class WebSocketConnection {
     if (role === 'client')
       return this.#write(webSocketFrame(role, opcodes.binary, payload, prefix));
     // Towards clients nothing is masked, so nothing needs to be copied.
-    this.#write(serverHead(opcodes.binary, payload.length + (prefix?.length ?? 0), prefix));
-    return this.#write(payload);
+    const size = payload.length + (prefix?.length ?? 0);
+    return this.#write(serverHead(opcodes.binary, size, prefix), payload);
   }
 
   pause(): void {
@@ -164,19 +164,25 @@ export class WebSocketConnection {
     if (!isSlow) this.#write(webSocketFrame(this.#options.role, opcodes.pong, payload));
   }
 
-  /** Frames of one turn leave in one write: the API server fragments messages into frames of 4 KiB. */
-  #write(bytes: Uint8Array): boolean {
+  /**
+   * Writes one frame. A turn's first leaves at once, for keystrokes; what follows in the same turn leaves together at its
+   * end: the API server fragments messages into frames of 4 KiB.
+   */
+  #write(...parts: readonly Uint8Array[]): boolean {
     const socket = this.#socket;
     if (this.#closing || socket.destroyed || !socket.writable) return true;
-    if (!this.#corked) {
-      this.#corked = true;
-      socket.cork();
+    const isFirst = this.#turn === 'fresh';
+    if (this.#turn !== 'corked') socket.cork();
+    for (const part of parts) socket.write(part);
+    if (!isFirst) this.#turn = 'corked';
+    else {
+      socket.uncork();
+      this.#turn = 'written';
       setImmediate(() => {
-        this.#corked = false;
-        socket.uncork();
+        if (this.#turn === 'corked') socket.uncork();
+        this.#turn = 'fresh';
       });
     }
-    socket.write(bytes);
     return socket.writableLength < bufferedBytesMax;
   }
 
