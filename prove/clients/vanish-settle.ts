@@ -23,6 +23,8 @@ export type SettleFacts = {
   readonly databasePort: number;
   /** Connections to the cluster that may stay open at rest. */
   readonly clusterMax: number;
+  /** Other descriptors that may. A connection that was reset is one of them, until it is closed: it is in no table. */
+  readonly othersMax: number;
   /** How long it may take to come to rest. */
   readonly withinMs: number;
 };
@@ -30,7 +32,11 @@ export type SettleFacts = {
 const samples = 5;
 const sampleEveryMs = 500;
 
-function connectionsOf(facts: SettleFacts, pid: number) {
+/** What a gateway holds now. */
+export function connectionsOf(
+  facts: Pick<SettleFacts, 'dataPort' | 'chaosPorts' | 'clusterPort' | 'databasePort'>,
+  pid: number,
+) {
   const { fds, connections, rssBytes } = processState(pid);
   const count = (matches: (one: (typeof connections)[number]) => boolean): number =>
     connections.filter(matches).length;
@@ -49,7 +55,9 @@ export async function settle(facts: SettleFacts): Promise<Settled> {
   const deadlineMs = performance.now() + withinMs;
   let calm = connectionsOf(facts, pid);
   while (performance.now() < deadlineMs) {
-    if (calm.clients === 0 && calm.chaos <= 1 && calm.cluster <= facts.clusterMax) break;
+    const { clients, chaos, cluster, others } = calm;
+    const isCalm = chaos <= 1 && cluster <= facts.clusterMax && others <= facts.othersMax;
+    if (clients === 0 && isCalm) break;
     await delay(250);
     calm = connectionsOf(facts, pid);
   }
