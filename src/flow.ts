@@ -4,6 +4,7 @@ import { Call } from './flow/call.ts';
 import { denialOf } from './flow/denial.ts';
 import { examine } from './flow/examine.ts';
 import { forward } from './flow/forward.ts';
+import { OpenSessions } from './flow/open-sessions.ts';
 import { ownCalls } from './flow/own-calls.ts';
 import type { FlowPorts } from './flow/ports.ts';
 import { readRequest } from './flow/read-request.ts';
@@ -19,11 +20,11 @@ import { maskPlan } from './mask/index.ts';
  * anything leaves, closed on every exit. Every failure ends in a refusal that is recorded; none forwards.
  */
 export function createFlow(ports: FlowPorts): Handler {
-  const tries = new StreamTries();
+  const sessions = { tries: new StreamTries(), open: new OpenSessions() };
   return async (exchange) => {
     const call = new Call(exchange, ports);
     try {
-      await serve(call, tries, ports);
+      await serve(call, sessions, ports);
     } catch (cause) {
       await brokenOff(call, ports, cause);
     } finally {
@@ -32,7 +33,9 @@ export function createFlow(ports: FlowPorts): Handler {
   };
 }
 
-async function serve(call: Call, tries: StreamTries, ports: FlowPorts): Promise<void> {
+type Sessions = { readonly tries: StreamTries; readonly open: OpenSessions };
+
+async function serve(call: Call, sessions: Sessions, ports: FlowPorts): Promise<void> {
   const { exchange } = call;
   if (exchange.problem !== null) return call.refuse(exchange.problem);
   if (exchange.draining.aborted) return call.refuse(DRAINING);
@@ -50,12 +53,16 @@ async function serve(call: Call, tries: StreamTries, ports: FlowPorts): Promise<
   call.stage('read');
 
   const streamed = streamRequest(call, request.attributes);
-  const key = tryKey(call, identity, request);
-  if (streamed.ok && streamed.value?.offer.transport === 'spdy') {
-    const told = tries.takeRefused(key);
-    if (told !== null) return call.refuseAlike(told);
-  } else if (streamed.ok && streamed.value !== null) {
-    call.onRefused((told) => tries.keep(key, { kind: 'refused', told }));
+  const wanted = streamed.ok ? streamed.value : null;
+  const key = wanted === null ? null : tryKey(call, identity, request);
+  const told = wanted?.offer.transport === 'spdy' ? sessions.tries.takeRefused(key) : null;
+  if (told !== null) return call.refuseAlike(told);
+  if (wanted !== null) {
+    const entered = sessions.open.enter(identity);
+    if (!entered.ok) return call.refuse(entered.error);
+    call.untilOver(entered.value);
+    if (wanted.offer.transport === 'websocket')
+      call.onRefused((refused) => sessions.tries.keep(key, { kind: 'refused', told: refused }));
   }
 
   const own = ownCalls(request, identity, call.requestId, ports);
@@ -80,7 +87,7 @@ async function serve(call: Call, tries: StreamTries, ports: FlowPorts): Promise<
     plan: plan.value,
     streamed: streamed.value,
   };
-  if (decision.verdict === 'hold') return release(passing, { tries, key }, ports);
+  if (decision.verdict === 'hold') return release(passing, { tries: sessions.tries, key }, ports);
   return streamed.value === null ? forward(passing, ports) : stream(passing, streamed.value, ports);
 }
 

@@ -372,6 +372,12 @@ export const errorRegistry = {
     'An exec, attach or port-forward asks for a stream protocol that the gateway does not carry, or its handshake is malformed.',
     'Use a client of the last years: v5 or v4 channels over WebSocket or SPDY/3.1; for port-forward also the SPDY tunnel.',
   ),
+  HOLDGATE_FORWARD_SESSIONS_TOO_MANY: entry(
+    403,
+    'Forbidden',
+    'The caller has as many open exec, attach and port-forward sessions as anybody may have.',
+    'End some of them; sessions that were forgotten end with their token.',
+  ),
   HOLDGATE_FORWARD_SESSION_ENDED: entry(
     403,
     'Forbidden',

@@ -37,6 +37,9 @@ export const recorderQueueBytesMax = 64 * 1024 * 1024;
 export const recordBatchRowsMax = 500;
 export const recordBatchBytesMax = 1024 * 1024;
 
+/** Sessions (exec, attach, port-forward) of one caller in one process, waiting ones included: the port has 10,000 connections. */
+export const sessionsPerCallerMax = 500;
+
 /** Open (pending or approved) approvals of one caller: more is a flood, not work. */
 export const openHoldsPerCallerMax = 50;
 

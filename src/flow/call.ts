@@ -92,6 +92,11 @@ export class Call {
     this.#uses.push(cluster.use());
   }
 
+  /** Calls `done` when the call ended. */
+  untilOver(done: () => void): void {
+    this.#uses.push(done);
+  }
+
   /** The call ended, whichever way. */
   letGo(): void {
     for (const done of this.#uses.splice(0)) done();
