@@ -191,7 +191,7 @@ describe('a client that leaves is noticed once', () => {
         full();
       };
     });
-    const socket = connectTls({ host: '127.0.0.1', port: listener.port, ca, allowHalfOpen: true });
+    const socket = connectTls({ host: '127.0.0.1', port: listener.port, ca });
     socket.on('error', () => {});
     socket.pause();
     socket.write('GET /api HTTP/1.1\r\nhost: a\r\n\r\n');
