@@ -23,6 +23,9 @@ type Transports = {
   readonly http2: Http2Sessions;
 };
 
+/** A connection that was closed while nobody used it breaks at its next use. Milliseconds. */
+const staleWithinMs = 2000;
+
 /** Reads may be asked again on a fresh connection: asking twice changes nothing. */
 const REPEATABLE = new Set(['GET', 'HEAD']);
 
@@ -74,10 +77,13 @@ export function createDirectUpstream(options: DirectOptions): Upstream {
   return {
     upgrade: (request) => upgradeDirectly({ ...options, url, prefix }, request),
     send: async (request) => {
+      const startedMs = performance.now();
       let end = await attempt(request);
       const lost = end.kind === 'failed' && end.sent && !request.signal.aborted;
-      // A kept connection that the server closed meanwhile: a read is asked once more.
-      if (lost && REPEATABLE.has(request.method)) end = await attempt(request);
+      const wasStale = performance.now() - startedMs < staleWithinMs;
+      // A kept connection that the server closed meanwhile: a read is asked once more. One that was waited for long has had
+      // its time: the caller hears of it, and decides itself.
+      if (lost && wasStale && REPEATABLE.has(request.method)) end = await attempt(request);
       if (end.kind === 'answer' && end.answer.status === 401) {
         end.answer.abort();
         credential.refused();
