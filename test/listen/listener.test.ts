@@ -207,13 +207,9 @@ describe('a client that leaves is noticed once', () => {
         full();
       };
     });
-<<<<<<< HEAD
     // Node's own option (tls.connect), which its types leave out.
     const options = { host: '127.0.0.1', port: listener.port, ca, allowHalfOpen: true };
     const socket = connectTls(options);
-=======
-    const socket = connectTls({ host: '127.0.0.1', port: listener.port, ca });
->>>>>>> 33eca55cda84bfe8ae26628efeaa25c50299ffca
     socket.on('error', () => {});
     socket.pause();
     socket.write('GET /api HTTP/1.1\r\nhost: a\r\n\r\n');
