@@ -63,6 +63,7 @@ if (values.write) {
   const others = before.filter((text) => !text.startsWith(`## ${area} (`));
   const sections = [...others.map((text) => `${text.trimEnd()}\n`), section].toSorted();
   writeFileSync(file, [title, ...sections].join('\n'));
+  await run('node_modules/.bin/prettier', ['--write', file]);
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
