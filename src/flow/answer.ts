@@ -6,6 +6,7 @@ import { maskAnswer } from '../mask/index.ts';
 import type { UpstreamAnswer } from '../forward/index.ts';
 import type { Exchange } from '../listen/index.ts';
 import type { Call } from './call.ts';
+import { withAuditId } from './send-whole.ts';
 
 /** setTimeout holds 31 bits: longer waits would fire at once. Milliseconds. */
 const timerMsMax = 2_147_483_647;
@@ -16,11 +17,6 @@ type Headers = readonly (readonly [string, string])[];
 
 /** What ends a stream before its own end. */
 type Cut = 'drain' | 'deadline';
-
-const withAuditId = (headers: Headers, requestId: string): Headers => [
-  ...headers.filter(([name]) => name !== 'audit-id'),
-  ['audit-id', requestId],
-];
 
 /** The length that an answer's head gives its body; NaN where it gives none. */
 const declaredLength = (headers: Headers): number =>

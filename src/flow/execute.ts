@@ -8,12 +8,9 @@ import { maskAnswer } from '../mask/index.ts';
 import { outgoing } from './forward.ts';
 import { guardedRequest, type Passing } from './passing.ts';
 import type { FlowPorts } from './ports.ts';
+import { sendWhole } from './send-whole.ts';
 
 type Answer = Extract<ExecutionEnd, { kind: 'answer' }>['answer'];
-
-/** Client-go repeats a call on these: an approved call never runs twice (design §4.6). */
-const RETRY_HEADERS = new Set(['retry-after', 'content-length']);
-const TOO_MANY_REQUESTS = 429;
 
 /**
  * Executes a claimed call, once. The release is recorded before each try, the outcome before the answer: where that
@@ -144,8 +141,7 @@ async function answerExecuted(
 }
 
 async function passOn({ call, plan }: Passing, answer: Answer): Promise<void> {
-  const { exchange } = call;
-  if (exchange.gone.aborted) return;
+  if (call.exchange.gone.aborted) return;
   let { body } = answer;
   if (plan !== null && answer.status < 300) {
     const masked = await maskAnswer(body, plan);
@@ -154,15 +150,5 @@ async function passOn({ call, plan }: Passing, answer: Answer): Promise<void> {
     for await (const chunk of masked.value) chunks.push(chunk);
     body = Buffer.concat(chunks);
   }
-  // The cluster's 429 would make client-go run an approved call again: it becomes a plain 503.
-  const status = answer.status === TOO_MANY_REQUESTS ? 503 : answer.status;
-  const headers = answer.headers.filter(
-    ([name]) => !RETRY_HEADERS.has(name) && name !== 'audit-id',
-  );
-  exchange.respond(status, [
-    ...headers,
-    ['content-length', String(body.length)],
-    ['audit-id', call.requestId],
-  ]);
-  exchange.end(exchange.method === 'HEAD' ? undefined : body);
+  sendWhole(call, { ...answer, body }, true);
 }

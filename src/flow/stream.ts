@@ -16,6 +16,7 @@ import type { SessionFacts } from '../record/index.ts';
 import type { Call } from './call.ts';
 import type { Passing } from './passing.ts';
 import type { FlowPorts } from './ports.ts';
+import { sendWhole } from './send-whole.ts';
 import type { StreamRequest } from './stream-request.ts';
 
 /** Asks the cluster for the upgrade. A client that leaves meanwhile wants it no more. */
@@ -52,25 +53,14 @@ export async function stream(
   return carry(passing, streamed, opened.value, ports);
 }
 
-/**
- * The cluster did not upgrade: its answer is passed on whole, and the client's connection ends with it. Under an approval
- * nothing may make the client repeat the call (design §4.6).
- */
+/** The cluster did not upgrade: its answer is passed on whole, and the client's connection ends with it. */
 export function plainAnswer(
   call: Call,
-  { status, headers, body }: Extract<UpgradeEnd, { kind: 'answer' }>,
+  answer: Extract<UpgradeEnd, { kind: 'answer' }>,
   approved: boolean,
 ): void {
-  const { exchange } = call;
-  const dropped = new Set(['audit-id', 'content-length', ...(approved ? ['retry-after'] : [])]);
-  const kept = headers.filter(([name]) => !dropped.has(name));
-  const length = String(body.length);
-  exchange.respond(approved && status === 429 ? 503 : status, [
-    ...kept,
-    ['content-length', length],
-    ['audit-id', call.requestId],
-  ]);
-  exchange.end(body);
+  sendWhole(call, answer, approved);
+  const { status, body } = answer;
   const facts = { status, upstreamStatus: status, bytesSent: body.length };
   call.closedSoon({ ...facts, endedBy: 'answer', complete: true });
 }
