@@ -21,3 +21,9 @@ export const systemSchedule: Schedule = (delayMs, run) => {
   timer.unref();
   return () => clearTimeout(timer);
 };
+
+/** setTimeout holds 31 bits: longer waits would fire at once. Milliseconds. */
+const timerMsMax = 2_147_483_647;
+
+/** A wait that setTimeout can hold: from 0, for what is over already, to about 24.8 days. Milliseconds in and out. */
+export const timerWaitMs = (waitMs: number): number => Math.max(0, Math.min(waitMs, timerMsMax));

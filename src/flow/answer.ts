@@ -1,3 +1,4 @@
+import { timerWaitMs } from '../base/clock.ts';
 import { refusal, type Refusal } from '../base/errors.ts';
 import { maskedAnswerBytesMax } from '../base/limits.ts';
 import { whenAborted } from '../base/when-aborted.ts';
@@ -7,9 +8,6 @@ import type { UpstreamAnswer } from '../forward/index.ts';
 import type { Exchange } from '../listen/index.ts';
 import type { Call } from './call.ts';
 import { withAuditId } from './send-whole.ts';
-
-/** setTimeout holds 31 bits: longer waits would fire at once. Milliseconds. */
-const timerMsMax = 2_147_483_647;
 
 const LINE_FEED = 0x0a;
 
@@ -50,7 +48,7 @@ export async function streamAnswer(
     if (atLineEnd || why === 'deadline') answer.abort();
   };
   const onDraining = (): void => cutAtLineEnd('drain');
-  const wait = Math.max(0, Math.min(limits.deadlineInMs, timerMsMax));
+  const wait = timerWaitMs(limits.deadlineInMs);
   const timer = limits.longRunning ? setTimeout(() => cutAtLineEnd('deadline'), wait) : null;
   if (limits.longRunning) exchange.draining.addEventListener('abort', onDraining, { once: true });
 

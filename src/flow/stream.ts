@@ -1,3 +1,4 @@
+import { timerWaitMs } from '../base/clock.ts';
 import { refusal, type Refusal } from '../base/errors.ts';
 import type { Result } from '../base/result.ts';
 import {
@@ -64,9 +65,6 @@ export function plainAnswer(
   const facts = { status, upstreamStatus: status, bytesSent: body.length };
   call.closedSoon({ ...facts, endedBy: 'answer', complete: true });
 }
-
-/** setTimeout holds 31 bits: longer waits would fire at once. Milliseconds. */
-const timerMsMax = 2_147_483_647;
 
 /** Joins client and cluster until one of them ends the session, the caller's token expires, or the gateway stops. */
 export async function carry(
@@ -142,7 +140,7 @@ function cutter(
   };
   const deadline = setTimeout(
     () => cut('deadline', 'the token that opened this session has expired', POLICY_VIOLATION),
-    Math.max(0, Math.min(deadlineInMs, timerMsMax)),
+    timerWaitMs(deadlineInMs),
   );
   let grace: NodeJS.Timeout | undefined;
   const onDraining = (): void => {
