@@ -1,6 +1,7 @@
 import type { Identity } from '../identify/index.ts';
 import type { Claim } from '../hold/index.ts';
 import { headerValue } from '../kube/header-value.ts';
+import { sortedQuery } from '../kube/query-values.ts';
 import type { Call, Told } from './call.ts';
 import type { ReadRequest } from './read-request.ts';
 
@@ -74,12 +75,7 @@ export class StreamTries {
 export function tryKey(call: Call, identity: Identity, request: ReadRequest): string | null {
   const session = headerValue(call.exchange.rawHeaders, 'kubectl-session');
   if (session === '') return null;
-  const query = request.target.query
-    .map(({ name, value }, at) => ({ name, value, at }))
-    .toSorted((one, other) =>
-      one.name === other.name ? one.at - other.at : one.name < other.name ? -1 : 1,
-    )
-    .map(({ name, value }) => [name, value]);
+  const query = sortedQuery(request.target.query).map(({ name, value }) => [name, value]);
   const { issuer, subject, actor } = identity;
   const who = [issuer, subject, ...actor.flatMap((one) => [one.issuer, one.subject])];
   const key = JSON.stringify([who, request.cluster.name, request.target.segments, query, session]);

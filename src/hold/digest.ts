@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Identity } from '../identify/index.ts';
+import { sortedQuery } from '../kube/query-values.ts';
 import type { RequestTarget } from '../kube/request.ts';
 
 /** What an approval is bound to: design §4.5. */
@@ -43,10 +44,7 @@ export function requestDigest(parts: DigestParts): string {
   list(target.segments);
   // What goes through a proxy is read by whoever stands behind it: there every parameter may mean something.
   const isProxied = target.segments.includes('proxy');
-  const pairs = target.query
-    .filter((pair) => isProxied || !ADVISORY.has(pair.name))
-    // Ordered by name; the order of repeated names (an argv) counts, and the sort is stable.
-    .toSorted((one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : 0));
+  const pairs = sortedQuery(target.query.filter((pair) => isProxied || !ADVISORY.has(pair.name)));
   list(pairs.flatMap((pair) => [pair.name, pair.value]));
   add(parts.contentType);
   add(parts.body);

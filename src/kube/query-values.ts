@@ -15,6 +15,13 @@ export function queryText(query: readonly QueryPair[], name: string): string {
   return query.find((pair) => pair.name === name)?.value ?? '';
 }
 
+/** The pairs ordered by name. The sort is stable: the order of repeated names (an argv) counts, and stays. */
+export function sortedQuery(query: readonly QueryPair[]): readonly QueryPair[] {
+  return query.toSorted((one, other) =>
+    one.name < other.name ? -1 : one.name > other.name ? 1 : 0,
+  );
+}
+
 /**
  * `Convert_Slice_string_To_bool`: false where the parameter is absent, `0` or `false` in any case; everything else, the
  * empty string included, is true. Go's EqualFold folds by Unicode, so `fal\u017fe` (a long s) is false as well: the
