@@ -2,7 +2,7 @@ import { DependencyError, refusal, type Refusal } from '../base/errors.ts';
 import { errorText } from '../base/log.ts';
 import { err, type Result } from '../base/result.ts';
 import { StopSwitch } from '../base/stop-signal.ts';
-import { executeGuarded, type Claim, type ExecutionEnd } from '../hold/index.ts';
+import { executeGuarded, staleRefusal, type Claim, type ExecutionEnd } from '../hold/index.ts';
 import type { UpstreamAnswer } from '../forward/index.ts';
 import { maskAnswer } from '../mask/index.ts';
 import { outgoing } from './forward.ts';
@@ -83,13 +83,9 @@ async function conclude(
   const { call } = passing;
   const { id } = claim.approval;
   switch (end.kind) {
-    case 'stale': {
-      const stale = refusal('HOLDGATE_HOLD_STALE', `approval ${id} no longer fits: ${end.why}`, {
-        approvalId: id,
-      });
+    case 'stale':
       await ports.approvals.finish(claim, 'STALE', end.why);
-      return call.refuse(stale);
-    }
+      return call.refuse(staleRefusal(id, end.why));
     case 'broken': {
       const { message, detail = '' } = end.refusal;
       await ports.approvals.finish(

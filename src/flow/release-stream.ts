@@ -1,6 +1,5 @@
-import { refusal } from '../base/errors.ts';
 import { errorText } from '../base/log.ts';
-import { podDrift, type Claim } from '../hold/index.ts';
+import { podDrift, staleRefusal, type Claim } from '../hold/index.ts';
 import type { UpgradeEnd } from '../forward/index.ts';
 import type { Passing } from './passing.ts';
 import type { FlowPorts } from './ports.ts';
@@ -34,8 +33,7 @@ export async function releaseStream(
     const drift = await driftOf(passing, claim);
     if (drift !== null) {
       await ports.approvals.finish(claim, 'STALE', drift);
-      const text = `approval ${id} no longer fits: ${drift}. Run the same command again to ask anew`;
-      return await call.refuse(refusal('HOLDGATE_HOLD_STALE', text, { approvalId: id }));
+      return await call.refuse(staleRefusal(id, drift));
     }
     await recordRelease(passing, release, ports);
     sent = true;

@@ -1,4 +1,4 @@
-import { refusal, type Refusal } from '../base/errors.ts';
+import type { Refusal } from '../base/errors.ts';
 import { errorText } from '../base/log.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { RequestAttributes } from '../kube/request.ts';
@@ -8,6 +8,7 @@ import {
   openGuard,
   requestDigest,
   requirementsOf,
+  staleRefusal,
   type Approval,
   type Claim,
   type HoldRequest,
@@ -111,10 +112,10 @@ async function releaseFallback(
   const isSame = holdRequest(passing, examined.decision, guard).digest === digest;
   const again = isSame
     ? await unsentFails(claim, decideAgain(passing, claim.approval, ports), ports)
-    : err(stale(claim.approval, 'the cluster is another one now'));
+    : err(staleRefusal(id, 'the cluster is another one now'));
   if (again.ok && streamed !== null)
     return releaseStream(again.value, { ...fallback, streamed, claim, digest }, ports);
-  const why = again.ok ? stale(claim.approval, 'it is no session now') : again.error;
+  const why = again.ok ? staleRefusal(id, 'it is no session now') : again.error;
   await ports.approvals.finish(claim, 'STALE', why.message);
   return call.refuse(why);
 }
@@ -174,9 +175,9 @@ function onClusterNow(
   const { call, request, identity } = passing;
   const { name, server } = request.cluster;
   const now = ports.cluster(name);
-  if (!now.ok) return err(stale(approval, `cluster "${name}" is no longer configured`));
+  if (!now.ok) return err(staleRefusal(approval.id, `cluster "${name}" is no longer configured`));
   if (now.value.server !== server)
-    return err(stale(approval, `cluster "${name}" now has another server`));
+    return err(staleRefusal(approval.id, `cluster "${name}" now has another server`));
   call.uses(now.value);
   const current = { ...request, cluster: now.value };
   return ok({
@@ -203,12 +204,12 @@ async function decideAgain(
   if (!examined.ok) return examined;
   const { decision, input, policy } = examined.value;
   if (policy === null || decision.verdict === 'deny')
-    return err(stale(approval, 'policy now denies the request'));
+    return err(staleRefusal(approval.id, 'policy now denies the request'));
   if (
     decision.verdict === 'hold' &&
     !sameRequirements(requirementsOf(decision.holds), approval.requirements)
   ) {
-    return err(stale(approval, 'policy now asks for other approvals'));
+    return err(staleRefusal(approval.id, 'policy now asks for other approvals'));
   }
   const covers = approval.requirements.map(({ rule, id }) => ({ rule, id }));
   const approvers = approval.votes
@@ -218,7 +219,9 @@ async function decideAgain(
   const released = await policy.decide(granted);
   call.know({ input: granted, decision: released });
   if (released.verdict !== 'allow')
-    return err(stale(approval, 'with this approval, policy still does not allow the request'));
+    return err(
+      staleRefusal(approval.id, 'with this approval, policy still does not allow the request'),
+    );
   // What policy masks now, not what it masked before the wait.
   const plan = maskPlan(released.mask, request.attributes);
   if (!plan.ok) return plan;
@@ -227,16 +230,6 @@ async function decideAgain(
     examined: { ...examined.value, decision: released, input: granted },
     plan: plan.value,
   });
-}
-
-function stale(approval: Approval, why: string): Refusal {
-  return refusal(
-    'HOLDGATE_HOLD_STALE',
-    `approval ${approval.id} no longer fits: ${why}. Run the same command again to ask anew`,
-    {
-      approvalId: approval.id,
-    },
-  );
 }
 
 function sameRequirements(now: Approval['requirements'], then: Approval['requirements']): boolean {

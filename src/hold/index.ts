@@ -20,7 +20,7 @@ export { requestDigest } from './digest.ts';
 export { executeGuarded, type ExecutionEnd } from './execute.ts';
 export { openGuard, type GuardedRequest } from './guard.ts';
 export type { GuardReader } from './live-object.ts';
-export { heldRefusal } from './messages.ts';
+export { heldRefusal, staleRefusal } from './messages.ts';
 export { podDrift } from './pod-guard.ts';
 export { requirementsOf } from './requirements.ts';
 export type { DueRule } from './state-machine.ts';

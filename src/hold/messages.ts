@@ -76,3 +76,11 @@ export function heldRefusal(approval: Approval, why: HeldWhy): Refusal {
     approvalId: id,
   });
 }
+
+/** What the caller is told where an approval is not about what would happen now. `why` says what changed. */
+export const staleRefusal = (approvalId: string, why: string): Refusal =>
+  refusal(
+    'HOLDGATE_HOLD_STALE',
+    `approval ${approvalId} no longer fits: ${why}. Run the same command again to ask anew`,
+    { approvalId },
+  );
