@@ -9,11 +9,9 @@ import {
   wireOf,
   type Relay,
   type RelayEnd,
-  type SessionSummary,
   type UpgradeEnd,
 } from '../forward/index.ts';
 import { statusObject } from '../kube/status.ts';
-import type { SessionFacts } from '../record/index.ts';
 import type { Call } from './call.ts';
 import type { Passing } from './passing.ts';
 import type { FlowPorts } from './ports.ts';
@@ -102,7 +100,6 @@ export async function carry(
   const end = await session.done;
   cut.stop();
   const summary = counted.summary();
-  const facts = sessionFacts(wireOf(offer, protocol), protocol, summary);
   const ended = cut.why() ?? ENDED_BY[end.by];
   call.closedSoon({
     status: 101,
@@ -112,7 +109,12 @@ export async function carry(
       .reduce((sum, [, bytes]) => sum + bytes, 0),
     endedBy: ended,
     complete: end.end.kind === 'clean',
-    session: { ...facts, detail: end.end.kind === 'clean' ? '' : end.end.detail },
+    session: {
+      wire: wireOf(offer, protocol),
+      protocol,
+      ...summary,
+      detail: end.end.kind === 'clean' ? '' : end.end.detail,
+    },
   });
 }
 
@@ -157,17 +159,3 @@ function cutter(
     why: () => why,
   };
 }
-
-const sessionFacts = (
-  wire: SessionFacts['wire'],
-  protocol: string,
-  { bytes, exitCode, failure, ports, connections }: SessionSummary,
-): Omit<SessionFacts, 'detail'> => ({
-  wire,
-  protocol,
-  bytes,
-  exitCode,
-  failure,
-  ports,
-  connections,
-});

@@ -8,7 +8,7 @@ export { acceptHeaders, readOffer, wireOf } from './streams/offer.ts';
 export type { StreamOffer, StreamResource, Wire } from './streams/offer.ts';
 export type { SessionAsked } from './streams/permits.ts';
 export type { Relay, RelayEnd } from './streams/relay.ts';
-export { summaryTap, type SessionSummary } from './streams/session-summary.ts';
+export { summaryTap } from './streams/session-summary.ts';
 export { openSession } from './streams/session.ts';
 export type {
   AnswerSink,

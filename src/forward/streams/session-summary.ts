@@ -5,7 +5,7 @@ import type { StreamType } from './frames.ts';
 import type { Frame, Tap } from './tap.ts';
 
 /** What passed in a session: for its record. */
-export type SessionSummary = {
+type SessionSummary = {
   /** Bytes by stream type and direction; only what was there. */
   readonly bytes: Readonly<Partial<Record<`${'up' | 'down'}/${StreamType}`, number>>>;
   /** The command's exit code; null where none was said. */
