@@ -295,6 +295,18 @@ describe('policy has the last word at the release', () => {
   });
 });
 
+test('an object that was exchanged under the approval: STALE, nothing sent, and the caller learns what to do', async () => {
+  const other = { ...pod, metadata: { ...pod.metadata, uid: 'u-2' } };
+  const one = world('APPROVED', { upstream: () => scriptedAnswer({ body: other }) });
+  const exchange = await one.call(remove);
+  expect(exchange.answer.status).toBe(403);
+  expect(exchange.text()).toContain(
+    'no longer fits: another object has taken its name. Run the same command again to ask anew',
+  );
+  expect(deletes(one)).toEqual([]);
+  expect(one.finished).toEqual(['STALE']);
+});
+
 describe('never twice', () => {
   test("the cluster's 429 to an approved call becomes a 503 without Retry-After", async () => {
     const one = world('APPROVED', { upstream: cluster(429, { 'retry-after': '1' }) });
