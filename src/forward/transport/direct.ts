@@ -3,7 +3,7 @@ import { err, ok, type Result } from '../../base/result.ts';
 import type { Log } from '../../base/log.ts';
 import type { Credential } from '../credentials/credential.ts';
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream.ts';
-import { answerProblem, credentialRefusal, ownHeaders } from './own-head.ts';
+import { answerProblem, bearerHeader, credentialRefusal, ownHeaders } from './own-head.ts';
 import { createHttp1Pool, type Http1Pool } from './http1-pool.ts';
 import { createHttp2Sessions, type Http2Sessions } from './http2-sessions.ts';
 import { unreachable, type EndpointTls, type Outgoing, type SendEnd } from './transport.ts';
@@ -68,9 +68,7 @@ export function createDirectUpstream(options: DirectOptions): Upstream {
       const refused = unreachable(new Error('the upstream was closed'));
       return { kind: 'failed', refusal: refused, sent: false };
     }
-    const bearer =
-      token.value === null ? [] : ([['authorization', `Bearer ${token.value.reveal()}`]] as const);
-    const headers = [...ownHeaders(request, url.host), ...bearer];
+    const headers = [...ownHeaders(request, url.host), ...bearerHeader(token.value)];
     return transmit({ ...request, target: `${prefix}${request.target}`, headers });
   };
 

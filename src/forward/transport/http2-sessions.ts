@@ -3,7 +3,8 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { askHttp2Peer } from '../../base/ask-http2-peer.ts';
 import { AnswerBody } from './answer-body.ts';
 import { toAnswer } from './http1-pool.ts';
-import { brokenOff, unreachable, type Endpoint, type Outgoing, type SendEnd } from './transport.ts';
+import { addressOf, brokenOff, unreachable } from './transport.ts';
+import type { Endpoint, Outgoing, SendEnd } from './transport.ts';
 
 const connectTimeoutMs = 10_000;
 /** A session that is late with an answer takes no new streams; after `pingAnswerMs` it is dead. */
@@ -22,12 +23,9 @@ export type Http2Sessions = {
 type Session = { readonly session: ClientHttp2Session; open: number; isLate: boolean };
 
 function openSocket(endpoint: Endpoint): Promise<TLSSocket> {
-  const { hostname, port } = new URL(endpoint.origin);
-  const host = hostname.replace(/^\[|\]$/g, '');
   return new Promise((resolve, reject) => {
     const socket = connectTls({
-      host,
-      port: Number(port || 443),
+      ...addressOf(endpoint),
       ALPNProtocols: ['h2', 'http/1.1'],
       rejectUnauthorized: true,
       ...endpoint.tls,

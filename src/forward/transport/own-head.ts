@@ -1,4 +1,5 @@
 import { refusal, type Refusal } from '../../base/errors.ts';
+import type { Secret } from '../../base/secret.ts';
 import type { UpstreamAnswer, UpstreamRequest } from '../upstream.ts';
 
 /** Headers that only we set. */
@@ -23,6 +24,10 @@ export function ownHeaders(
     ['audit-id', request.auditId],
   ];
 }
+
+/** The gateway's own Authorization; none where its credential is no token. */
+export const bearerHeader = (token: Secret | null): readonly (readonly [string, string])[] =>
+  token === null ? [] : [['authorization', `Bearer ${token.reveal()}`]];
 
 /** The gateway's credential is no good; the detail is for the operator. */
 export const credentialRefusal = (why: string): Refusal =>

@@ -15,6 +15,14 @@ export type Endpoint = {
   readonly tls: EndpointTls;
 };
 
+const HTTPS_PORT = 443;
+
+/** Where to connect: an IPv6 address without its brackets, and the port of https where none is named. */
+export function addressOf({ origin }: Endpoint): { readonly host: string; readonly port: number } {
+  const { hostname, port } = new URL(origin);
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || HTTPS_PORT) };
+}
+
 /** A request with every header that leaves, identity included. */
 export type Outgoing = Pick<
   UpstreamRequest,

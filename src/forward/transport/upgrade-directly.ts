@@ -3,7 +3,7 @@ import { err, ok, type Result } from '../../base/result.ts';
 import type { Credential } from '../credentials/credential.ts';
 import { agreedProtocol, upgradeHeaders } from '../streams/offer.ts';
 import type { UpgradeEnd, UpgradeRequest } from '../upstream.ts';
-import { answerProblem, credentialRefusal, ownHeaders } from './own-head.ts';
+import { answerProblem, bearerHeader, credentialRefusal, ownHeaders } from './own-head.ts';
 import type { EndpointTls } from './transport.ts';
 import { sendUpgrade } from './upgrade.ts';
 
@@ -21,11 +21,9 @@ async function attempt(
 ): Promise<Result<UpgradeEnd, Refusal>> {
   const token = await credential.token();
   if (!token.ok) return err(credentialRefusal(token.error));
-  const bearer =
-    token.value === null ? [] : ([['authorization', `Bearer ${token.value.reveal()}`]] as const);
   const handshake = upgradeHeaders(request.offer);
   const own = ownHeaders({ ...request, body: null }, url.host);
-  const headers = [...own, ...handshake.headers, ...bearer];
+  const headers = [...own, ...handshake.headers, ...bearerHeader(token.value)];
   const endpoint = { origin: url.origin, tls: { ...tls, ...credential.tls().tls } };
   const target = `${prefix}${request.target}`;
   const { method, signal } = request;

@@ -5,7 +5,7 @@ import { err, ok, type Result } from '../../base/result.ts';
 import type { StopSignal } from '../../base/stop-signal.ts';
 import { answerHeaders } from '../headers.ts';
 import type { UpgradeAnswer } from '../upstream.ts';
-import { brokenOff, unreachable, type Endpoint } from './transport.ts';
+import { addressOf, brokenOff, unreachable, type Endpoint } from './transport.ts';
 
 type Header = readonly [string, string];
 
@@ -34,11 +34,9 @@ function pairsOf(raw: readonly string[]): Header[] {
 
 /** A request on a connection of its own: nothing is written before `end`. */
 function openRequest(endpoint: Endpoint, outgoing: OutgoingUpgrade): ClientRequest {
-  const { hostname, port } = new URL(endpoint.origin);
   return httpsRequest({
     ...endpoint.tls,
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: Number(port || 443),
+    ...addressOf(endpoint),
     method: outgoing.method,
     path: outgoing.target,
     headers: Object.fromEntries(grouped(outgoing.headers)),
