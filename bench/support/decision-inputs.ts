@@ -1,68 +1,35 @@
-/** Inputs as the gateway builds them: what an agent's read and a person's create look like to policy. */
-const user = {
-  issuer: 'https://127.0.0.1:8444/local-issuer/agents',
-  subject: 'local-agent',
-  username: 'local-agent',
-  uid: '',
-  groups: ['local-agents'],
-  groups_complete: true,
-  kind: 'agent',
-  actor: [],
-  claims: {},
-  token: {
-    type: 'JWT',
-    id: '5f1e0a8c-0000-4000-8000-000000000001',
-    expires: '2026-11-21T12:00:00Z',
-    azp: '',
-    acr: '',
-    amr: [],
-    auth_time: '',
-  },
-  requested_impersonation: null,
-};
+import type { PolicyInput } from '../../src/decide/index.ts';
+import { smokeInput } from '../../src/decide/smoke-input.ts';
 
-const request = {
-  scope: 'namespaced',
-  verb: 'get',
-  group: '',
-  version: 'v1',
-  resource: 'pods',
-  kind: '',
-  namespace: 'default',
-  name: 'small',
-  generate_name: '',
-  path: '/api/v1/namespaces/default/pods/small',
-  dry_run: false,
-  label_selector: '',
-  field_selector: '',
-  options: {},
-  content_type: '',
-  body: 'none',
-  object: null,
-  patch: null,
-  exec: null,
-  log: null,
-  portforward: null,
-  wire: { method: 'GET', verb: 'get' },
-};
-
-const input = {
+/** An agent's GET of a pod, as the gateway builds it: about 1 KB. */
+export const readInput: PolicyInput = {
+  ...smokeInput,
   now: '2026-11-21T10:00:00.000Z',
   cluster: { name: 'bench', labels: {} },
-  user,
-  request,
-  live: null,
-  grants: [],
-  usage: {},
-  source_ip: '127.0.0.1',
+  user: {
+    ...smokeInput.user,
+    issuer: 'https://127.0.0.1:8444/local-issuer/agents',
+    subject: 'local-agent',
+    username: 'local-agent',
+    groups: ['local-agents'],
+    kind: 'agent',
+    token: {
+      ...smokeInput.user.token,
+      type: 'JWT',
+      id: '5f1e0a8c-0000-4000-8000-000000000001',
+      expires: '2026-11-21T12:00:00Z',
+    },
+  },
+  request: {
+    ...smokeInput.request,
+    name: 'small',
+    path: '/api/v1/namespaces/default/pods/small',
+  },
   claimed: { client: 'kubectl/v1.35.0', command: 'kubectl get', task: '', reason: '' },
 };
 
-/** An agent's GET of a pod: about 1 KB. */
-export const readInput = input;
-
 /** An administrator's create with a body of about `bytes` bytes. */
-export function createInput(bytes: number): object {
+export function createInput(bytes: number): PolicyInput {
   const environment = Array.from({ length: Math.ceil(bytes / 60) }, (_, number) => ({
     name: `VARIABLE_${number}`,
     value: 'a value of some length',
@@ -72,16 +39,16 @@ export function createInput(bytes: number): object {
   };
   const metadata = { name: 'web', namespace: 'default' };
   return {
-    ...input,
+    ...readInput,
     user: {
-      ...user,
+      ...readInput.user,
       subject: 'local-person',
       username: 'local-person',
       groups: ['local-people'],
       kind: 'human',
     },
     request: {
-      ...request,
+      ...readInput.request,
       verb: 'create',
       group: 'apps',
       resource: 'deployments',
@@ -102,8 +69,8 @@ export function createInput(bytes: number): object {
 }
 
 /** A CI identity's create, which rules look up among its group's grants. */
-export function granteeInput(group: string): object {
-  const made = createInput(100) as typeof input;
+export function granteeInput(group: string): PolicyInput {
+  const made = createInput(100);
   return {
     ...made,
     user: { ...made.user, groups: [group], kind: 'workload' },

@@ -1,3 +1,4 @@
+import { policyVerbs } from '../../src/kube/request.ts';
 import { parseTarget } from '../../src/kube/target.ts';
 import { routeTarget } from '../../src/listen/index.ts';
 import type { DecisionDetail } from '../../src/store/index.ts';
@@ -9,19 +10,6 @@ import { hostileTemplate } from './corpus-others.ts';
 import type { CorpusRequest } from './corpus-requests.ts';
 
 const shownDifferencesMax = 8;
-
-/** Every verb that policy knows: each must have come through, or the corpus proves less than it says. */
-const verbs = [
-  'get',
-  'list',
-  'watch',
-  'create',
-  'update',
-  'patch',
-  'delete',
-  'deletecollection',
-  'connect',
-];
 
 /** A request with all that is known of it afterwards. */
 export type Done = {
@@ -83,7 +71,8 @@ function reportAnswers(report: Report, done: readonly Done[], seed: number): voi
   );
   const through = done.filter(passed);
   const seen = new Set(through.map((one) => one.detail?.decision.input?.request.verb));
-  const missing = verbs.filter((verb) => !seen.has(verb as never));
+  // Each verb that policy knows must have come through, or the corpus proves less than it says.
+  const missing = policyVerbs.filter((verb) => !seen.has(verb));
   report.check(
     'corpus: let through',
     `${through.length} of ${done.length}, ${new Set(through.map(kindOf)).size} kinds of verb and resource, without verbs: ${missing.join(' ') || 'none'}`,

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { isJsonArray, isJsonObject, metadataOf, textAt } from '../../src/kube/json-guards.ts';
-import { parseJson, stringifyJson } from '../../src/kube/json.ts';
+import { stringifyJson } from '../../src/kube/json.ts';
 import { protobufObject } from '../../src/kube/protobuf-object.ts';
 import type { JsonObject, JsonValue } from '../../src/kube/request.ts';
 import { describeCluster } from '../support/cluster.ts';
+import { jsonLines, jsonObject, kindName } from '../support/json-lines.ts';
 
 const go = 'go';
 const hasGo = spawnSync(go, ['version']).status === 0;
@@ -33,29 +34,16 @@ type Creatable = {
  * versions that are off by default.
  */
 function creatableObjects(): Creatable[] {
-  const lines = readFileSync(new URL('protobuf-objects.jsonl', import.meta.url), 'utf8');
-  return lines
-    .trim()
-    .split('\n')
-    .map((line) => {
-      const one = parsed(Buffer.from(line));
-      const object = one['object'];
-      if (!isJsonObject(object)) throw new Error(`a line without an object: ${line}`);
-      const name = `${textAt(object, 'apiVersion')} ${textAt(object, 'kind')}`;
-      return {
-        name,
-        collection: textAt(one, 'collection'),
-        isStored: one['isStored'] === true,
-        object,
-      };
-    });
-}
-
-function parsed(bytes: Buffer): JsonObject {
-  const value = parseJson(bytes);
-  if (!value.ok || !isJsonObject(value.value))
-    throw new Error(`no JSON object: ${bytes.toString()}`);
-  return value.value;
+  return jsonLines(new URL('protobuf-objects.jsonl', import.meta.url)).map((one) => {
+    const object = one['object'];
+    if (!isJsonObject(object)) throw new Error(`a line without an object: ${stringifyJson(one)}`);
+    return {
+      name: kindName(object),
+      collection: textAt(one, 'collection'),
+      isStored: one['isStored'] === true,
+      object,
+    };
+  });
 }
 
 /** What differs between two creates of the same object: identity, time, and who wrote which field in which format. */
@@ -92,7 +80,7 @@ describeCluster('a create in protobuf and one of the JSON that we read from it',
       body,
     });
     const text = Buffer.from(await answer.body.arrayBuffer());
-    return { status: answer.statusCode, object: parsed(text), text: text.toString() };
+    return { status: answer.statusCode, object: jsonObject(text), text: text.toString() };
   };
 
   /**

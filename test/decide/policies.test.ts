@@ -2,11 +2,14 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
-import { createLog } from '../../src/base/log.ts';
-import { createPolicies, type Policies, type PolicySources } from '../../src/decide/index.ts';
-import type { PolicyIdentity } from '../../src/decide/index.ts';
+import { createPolicies, type PolicySources } from '../../src/decide/index.ts';
 import { problemText } from '../../src/decide/problem.ts';
+import {
+  createdPolicies,
+  heardPolicies,
+  problemsOf,
+  verdictOf,
+} from '../support/heard-policies.ts';
 import { gateFiles, inputOf, writeFiles } from '../support/policy-fixtures.ts';
 
 const RULE = 'rules/x/x.rego';
@@ -14,8 +17,6 @@ const rule = (verb: string): string =>
   `package rules.x\n\nallow contains {"id": "${verb}", "reason": "r"} if input.request.verb == "${verb}"\n`;
 const BROKEN =
   'package rules.x\n\nallow contains {"id": "a", "reason": "r"} if input.request.vreb\n';
-
-type Change = { readonly policy: PolicyIdentity; readonly previous: PolicyIdentity | null };
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -31,58 +32,22 @@ async function world(
   const directory = await mkdtemp(join(tmpdir(), 'holdgate-test-'));
   closing.push(() => rm(directory, { recursive: true, force: true }));
   await writeFiles(directory, { ...gateFiles, [RULE]: rule('get') });
-  const changes: Change[] = [];
-  const lines: string[] = [];
-  const waiting = new Set<() => void>();
-  const notify = (): void => {
-    for (const check of waiting) check();
-  };
-  const created = await createPolicies({
-    directory,
-    opa: {},
-    approverGroups: [],
-    isMaskPath: () => null,
-    clock: systemClock,
-    log: createLog('info', (line) => {
-      lines.push(line);
-      notify();
-    }),
-    watch: options.watch ?? true,
-    onChange: (policy, previous) => {
-      changes.push({ policy, previous });
-      notify();
-    },
-    keepSources: options.keep ?? (() => Promise.resolve()),
-  });
-  if (!created.ok) throw new Error(created.error.map(problemText).join('\n'));
-  const policies = created.value;
+  const { options: heard, changes, lines, until } = heardPolicies(options.keep);
+  const watch = options.watch ?? true;
+  const policies = createdPolicies(await createPolicies({ ...heard, directory, watch }));
   closing.push(() => policies.close());
-  /** Resolves when something that the gateway said makes it true. */
-  const until = (isTrue: () => boolean): Promise<void> =>
-    new Promise((resolve) => {
-      const check = (): void => {
-        if (!isTrue()) return;
-        waiting.delete(check);
-        resolve();
-      };
-      waiting.add(check);
-      check();
-    });
   const save = (text: string, name = RULE): Promise<void> =>
     writeFiles(directory, { [name]: text });
   return { directory, policies, changes, lines, until, save };
 }
 
-const verdict = async (policies: Policies, verb: 'get' | 'list' | 'watch'): Promise<string> =>
-  (await policies.current()?.decide(inputOf({ verb })))?.verdict ?? 'none';
-
 describe('a saved policy', () => {
   test('is in force without being asked for, and the change is told', async () => {
     const { policies, changes, until, save } = await world();
-    expect(await verdict(policies, 'list')).toBe('deny');
+    expect(await verdictOf(policies, 'list')).toBe('deny');
     await save(rule('list'));
     await until(() => changes.length === 2);
-    expect(await verdict(policies, 'list')).toBe('allow');
+    expect(await verdictOf(policies, 'list')).toBe('allow');
     expect(changes[1]?.previous).toEqual(changes[0]?.policy);
   });
 
@@ -90,7 +55,7 @@ describe('a saved policy', () => {
     const { policies, changes, until, save } = await world();
     await save(rule('list').replace('rules.x', 'rules.y'), 'rules/y/y.rego');
     await until(() => changes.length === 2);
-    expect([await verdict(policies, 'get'), await verdict(policies, 'list')]).toEqual([
+    expect([await verdictOf(policies, 'get'), await verdictOf(policies, 'list')]).toEqual([
       'allow',
       'allow',
     ]);
@@ -101,7 +66,7 @@ describe('a saved policy', () => {
     await writeFile(join(directory, 'new.tmp'), rule('list'));
     await rename(join(directory, 'new.tmp'), join(directory, RULE));
     await until(() => changes.length === 2);
-    expect(await verdict(policies, 'list')).toBe('allow');
+    expect(await verdictOf(policies, 'list')).toBe('allow');
   });
 
   test('decides nothing that was asked before', async () => {
@@ -110,7 +75,7 @@ describe('a saved policy', () => {
     await save(rule('list'));
     await until(() => changes.length === 2);
     expect((await old?.decide(inputOf({ verb: 'get' })))?.verdict).toBe('allow');
-    expect(await verdict(policies, 'get')).toBe('deny');
+    expect(await verdictOf(policies, 'get')).toBe('deny');
   });
 });
 
@@ -127,7 +92,7 @@ describe('a broken save', () => {
       ),
     ]);
     expect(lines.join('')).toContain('rules/x/x.rego:3:46');
-    expect(await verdict(policies, 'get')).toBe('allow');
+    expect(await verdictOf(policies, 'get')).toBe('allow');
     expect(changes).toHaveLength(1);
     await save(rule('list'));
     await until(() => changes.length === 2);
@@ -147,8 +112,8 @@ describe('a broken save', () => {
     const { directory, policies } = await world({ watch: false });
     await rm(join(directory, 'gate'), { recursive: true });
     expect((await policies.reload()).ok).toBe(false);
-    expect(policies.problems().map(problemText).join()).toContain('no gate/decision.rego');
-    expect(await verdict(policies, 'get')).toBe('allow');
+    expect(problemsOf(policies)).toContain('no gate/decision.rego');
+    expect(await verdictOf(policies, 'get')).toBe('allow');
   });
 });
 
@@ -175,23 +140,18 @@ describe('sources', () => {
       keep: () => (broken ? Promise.reject(new Error('database down')) : Promise.resolve()),
     });
     expect([policies.current(), changes.length]).toEqual([null, 0]);
-    expect(policies.problems().map(problemText).join()).toContain('database down');
+    expect(problemsOf(policies)).toContain('database down');
     broken = false;
     await until(() => changes.length === 1);
-    expect(await verdict(policies, 'get')).toBe('allow');
+    expect(await verdictOf(policies, 'get')).toBe('allow');
   });
 });
 
 test('without opa nothing is created, and the message says where it was sought', async () => {
   const created = await createPolicies({
+    ...heardPolicies().options,
     directory: '/nonexistent',
     opa: { configured: '/nonexistent/opa' },
-    approverGroups: [],
-    isMaskPath: () => null,
-    clock: systemClock,
-    log: createLog('error', () => {}),
-    onChange: () => {},
-    keepSources: () => Promise.resolve(),
   });
   const said = created.ok ? [] : created.error.map(problemText);
   expect(said.join()).toContain('/nonexistent/opa does not run');

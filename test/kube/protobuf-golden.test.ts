@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isJsonObject, textAt } from '../../src/kube/json-guards.ts';
+import { textAt } from '../../src/kube/json-guards.ts';
 import { parseJson, stringifyJson } from '../../src/kube/json.ts';
 import { protobufObject } from '../../src/kube/protobuf-object.ts';
 import { protobufSchema } from '../../src/kube/protobuf-schema.ts';
 import { protobufFields } from '../../src/kube/protobuf.ts';
 import type { JsonValue } from '../../src/kube/request.ts';
+import { jsonLines, kindName } from '../support/json-lines.ts';
 
 type Golden = {
   readonly name: string;
@@ -16,21 +16,11 @@ type Golden = {
 };
 
 /** What k8s.io/apimachinery wrote and read (test/cluster/protobuf-table): an object of every kind. */
-function goldenVectors(): Golden[] {
-  const lines = readFileSync(new URL('protobuf-golden.jsonl', import.meta.url), 'utf8');
-  return lines
-    .trim()
-    .split('\n')
-    .map((line) => {
-      const one = parseJson(Buffer.from(line));
-      if (!one.ok || !isJsonObject(one.value)) throw new Error('a golden vector does not parse');
-      const { json = null, empty = null } = one.value;
-      const name = `${textAt(one.value, 'apiVersion')} ${textAt(one.value, 'kind')}`;
-      return { name, message: Buffer.from(textAt(one.value, 'message'), 'base64'), json, empty };
-    });
-}
-
-const golden = goldenVectors();
+const golden = jsonLines(new URL('protobuf-golden.jsonl', import.meta.url)).map((one): Golden => {
+  const { json = null, empty = null } = one;
+  const message = Buffer.from(textAt(one, 'message'), 'base64');
+  return { name: kindName(one), message, json, empty };
+});
 
 /** The same kind with an empty message: each field then has Go's zero. */
 const emptied = (message: Buffer): Buffer =>

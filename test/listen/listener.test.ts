@@ -1,20 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { silentLog } from '../../src/base/log.ts';
-import {
-  createListener,
-  ensureLocalCertificates,
-  watchCertificates,
-  type Exchange,
-  type Listener,
-} from '../../src/listen/index.ts';
+import type { Exchange, Listener } from '../../src/listen/index.ts';
+import { testListeners, type TestListeners } from '../support/test-listener.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'holdgate-listen-'));
+let listeners: TestListeners;
 let ca: Buffer;
 let listener: Listener;
 let session: ClientHttp2Session;
@@ -27,30 +18,14 @@ const answer = (exchange: Exchange, text = 'ok'): void => {
 };
 
 beforeAll(async () => {
-  const files = await ensureLocalCertificates(
-    directory,
-    ['127.0.0.1', 'localhost'],
-    Date.now(),
-    'data',
-  );
-  ca = readFileSync(files.caFile);
+  listeners = await testListeners();
+  ({ ca } = listeners);
 });
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+afterAll(() => listeners.remove());
 
 beforeEach(async () => {
   serve = (exchange) => answer(exchange);
-  const certificates = watchCertificates(
-    { certificateFile: join(directory, 'data.crt'), keyFile: join(directory, 'data.key') },
-    silentLog,
-  );
-  listener = await createListener({
-    address: '127.0.0.1',
-    port: 0,
-    certificates,
-    handler: async (exchange) => serve(exchange),
-    metadata: { resource: () => 'https://gateway.test', issuers: ['https://issuer.test'] },
-    log: silentLog,
-  });
+  listener = await listeners.open(async (exchange) => serve(exchange));
   session = connectHttp2(`https://127.0.0.1:${listener.port}`, {
     ca,
     maxSendHeaderBlockLength: 200_000,

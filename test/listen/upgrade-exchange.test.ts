@@ -1,43 +1,21 @@
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { silentLog } from '../../src/base/log.ts';
-import {
-  createListener,
-  ensureLocalCertificates,
-  watchCertificates,
-  type Exchange,
-  type Listener,
-} from '../../src/listen/index.ts';
+import type { Exchange, Listener } from '../../src/listen/index.ts';
+import { testListeners, type TestListeners } from '../support/test-listener.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'holdgate-upgrades-'));
-let ca: Buffer;
+let listeners: TestListeners;
 let listener: Listener;
 let clients: TLSSocket[] = [];
 /** The exchanges in the order they came. */
 let came: (exchange: Exchange) => void;
 
 beforeAll(async () => {
-  const files = await ensureLocalCertificates(directory, ['127.0.0.1'], Date.now(), 'data');
-  ca = readFileSync(files.caFile);
+  listeners = await testListeners();
 });
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+afterAll(() => listeners.remove());
 beforeEach(async () => {
-  const certificates = watchCertificates(
-    { certificateFile: join(directory, 'data.crt'), keyFile: join(directory, 'data.key') },
-    silentLog,
-  );
-  listener = await createListener({
-    address: '127.0.0.1',
-    port: 0,
-    certificates,
-    handler: async (exchange) => came(exchange),
-    metadata: { resource: () => 'https://gateway.test', issuers: ['https://issuer.test'] },
-    log: silentLog,
-  });
+  listener = await listeners.open(async (exchange) => came(exchange));
 });
 afterEach(async () => {
   vi.useRealTimers();
@@ -62,6 +40,7 @@ async function ask(
   behind = '',
   first = 'GET /api HTTP/1.1',
 ): Promise<Client> {
+  const { ca } = listeners;
   // A client that stays: it closes when the test says so.
   const staying = { host: '127.0.0.1', port: listener.port, ca, allowHalfOpen: true };
   const socket = connect(staying);

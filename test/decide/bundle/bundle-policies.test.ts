@@ -2,19 +2,18 @@ import { copyFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { systemClock } from '../../../src/base/clock.ts';
-import { createLog } from '../../../src/base/log.ts';
 import { ok } from '../../../src/base/result.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import {
-  createBundlePolicies,
-  type BundlePoliciesOptions,
-  type Policies,
-  type PolicyIdentity,
-} from '../../../src/decide/index.ts';
+import { createBundlePolicies, type BundlePoliciesOptions } from '../../../src/decide/index.ts';
 import { bundleFetcher } from '../../../src/decide/bundle/fetch-bundle.ts';
 import { problemText } from '../../../src/decide/problem.ts';
 import { startFakeUpstream, type FakeUpstream } from '../../support/fake-upstream.ts';
+import {
+  createdPolicies,
+  heardPolicies,
+  problemsOf,
+  verdictOf,
+} from '../../support/heard-policies.ts';
 import { createManualTime } from '../../support/manual-time.ts';
 import {
   buildBundle,
@@ -24,7 +23,6 @@ import {
   unpack,
   type Files,
 } from '../../support/opa-bundles.ts';
-import { inputOf } from '../../support/policy-fixtures.ts';
 
 const rsa = keyPair('rsa');
 const signing = { key: rsa.privateKey, algorithm: 'RS256' };
@@ -68,41 +66,11 @@ afterEach(async () => {
 
 /** Policies from a bundle, the changes that were told, and the lines that were logged. */
 async function start(from: BundlePoliciesOptions['from'], keep?: () => Promise<void>) {
-  const changes: { policy: PolicyIdentity; previous: PolicyIdentity | null }[] = [];
-  const lines: string[] = [];
-  let wake = (): void => {};
-  const created = await createBundlePolicies({
-    from,
-    trust,
-    opa: {},
-    approverGroups: [],
-    isMaskPath: () => null,
-    clock: systemClock,
-    log: createLog('info', (line) => {
-      lines.push(line);
-      wake();
-    }),
-    onChange: (policy, previous) => {
-      changes.push({ policy, previous });
-      wake();
-    },
-    keepSources: keep ?? (() => Promise.resolve()),
-  });
-  if (!created.ok) throw new Error(created.error.map(problemText).join('\n'));
-  closing.push(() => created.value.close());
-  const until = (isTrue: () => boolean): Promise<void> =>
-    new Promise((resolve) => {
-      wake = () => {
-        if (isTrue()) resolve();
-      };
-      wake();
-    });
-  return { policies: created.value, changes, lines, until };
+  const { options, ...heard } = heardPolicies(keep);
+  const policies = createdPolicies(await createBundlePolicies({ ...options, from, trust }));
+  closing.push(() => policies.close());
+  return { policies, ...heard };
 }
-
-const verdict = async (policies: Policies, verb: 'get' | 'list'): Promise<string> =>
-  (await policies.current()?.decide(inputOf({ verb })))?.verdict ?? 'none';
-const problemsOf = (policies: Policies): string => policies.problems().map(problemText).join('\n');
 
 describe('a bundle in a file', () => {
   async function inFile(content: Buffer | null) {
@@ -115,12 +83,12 @@ describe('a bundle in a file', () => {
 
   test('is in force, and the next one after it when it is put in its place', async () => {
     const { folder, file, policies, changes, lines, until } = await inFile(get);
-    expect([await verdict(policies, 'get'), policies.problems()]).toEqual(['allow', []]);
+    expect([await verdictOf(policies, 'get'), policies.problems()]).toEqual(['allow', []]);
     expect(lines.join('')).toContain('left to its builder');
     await writeFile(join(folder, 'new'), list);
     await rename(join(folder, 'new'), file);
     await until(() => changes.length === 2);
-    expect(await verdict(policies, 'list')).toBe('allow');
+    expect(await verdictOf(policies, 'list')).toBe('allow');
     expect(changes.map(({ policy, previous }) => [previous?.revision, policy.revision])).toEqual([
       [undefined, 'one'],
       ['one', 'two'],
@@ -134,7 +102,7 @@ describe('a bundle in a file', () => {
     await rename(join(folder, 'new'), file);
     await until(() => policies.problems().length > 0);
     expect(problemsOf(policies)).toContain('the bundle is not signed');
-    expect([await verdict(policies, 'get'), changes.length]).toEqual(['allow', 1]);
+    expect([await verdictOf(policies, 'get'), changes.length]).toEqual(['allow', 1]);
     await writeFile(join(folder, 'list'), list);
     await copyFile(join(folder, 'list'), file);
     await until(() => changes.length === 2);
@@ -147,7 +115,7 @@ describe('a bundle in a file', () => {
     expect(problemsOf(policies)).toContain(`the bundle ${file} cannot be read`);
     await writeFile(file, get);
     await until(() => changes.length === 1);
-    expect([await verdict(policies, 'get'), policies.problems()]).toEqual(['allow', []]);
+    expect([await verdictOf(policies, 'get'), policies.problems()]).toEqual(['allow', []]);
   });
 
   test('with another revision of the same rules is another policy', async () => {
@@ -212,7 +180,7 @@ describe('a bundle behind a URL', () => {
 
   test('is in force, asked for with token and entity tag, and 304 changes nothing', async () => {
     const { policies, changes, server, poll, delays } = await world({ body: get, etag: '"1"' });
-    expect(await verdict(policies, 'get')).toBe('allow');
+    expect(await verdictOf(policies, 'get')).toBe('allow');
     await poll();
     await poll({ body: list, etag: '"2"' });
     await poll();
@@ -246,10 +214,10 @@ describe('a bundle behind a URL', () => {
     await poll(one.answer());
     expect(problemsOf(policies)).toContain(one.says);
     expect(lines.join('')).toContain('the running one stays');
-    expect([await verdict(policies, 'get'), changes.length]).toEqual(['allow', 1]);
+    expect([await verdictOf(policies, 'get'), changes.length]).toEqual(['allow', 1]);
     expect(server.seen.map(({ url }) => url)).not.toContain('/elsewhere');
     await poll({ body: list, etag: '"2"' });
-    expect([await verdict(policies, 'list'), policies.problems()]).toEqual(['allow', []]);
+    expect([await verdictOf(policies, 'list'), policies.problems()]).toEqual(['allow', []]);
   });
 
   test('is fetched anew after it was refused: an entity tag stands for what is in force', async () => {
@@ -259,7 +227,7 @@ describe('a bundle behind a URL', () => {
     expect(tags(server)).toEqual([undefined, '"1"', undefined]);
     expect(problemsOf(policies)).toContain('the bundle is not signed');
     await poll({ body: list, etag: '"3"' });
-    expect([await verdict(policies, 'list'), policies.problems()]).toEqual(['allow', []]);
+    expect([await verdictOf(policies, 'list'), policies.problems()]).toEqual(['allow', []]);
   });
 
   test('is known to be unchanged again after the server was away', async () => {
@@ -275,7 +243,7 @@ describe('a bundle behind a URL', () => {
     expect([policies.current(), changes.length]).toEqual([null, 0]);
     expect(problemsOf(policies)).toContain('got 404');
     await poll({ body: get });
-    expect([await verdict(policies, 'get'), changes.length]).toEqual(['allow', 1]);
+    expect([await verdictOf(policies, 'get'), changes.length]).toEqual(['allow', 1]);
   });
 
   test('whose sources could not be kept is fetched again', async () => {
@@ -286,7 +254,7 @@ describe('a bundle behind a URL', () => {
     expect(problemsOf(policies)).toContain('database down');
     isBroken = false;
     await poll();
-    expect([await verdict(policies, 'get'), tags(server)]).toEqual([
+    expect([await verdictOf(policies, 'get'), tags(server)]).toEqual([
       'allow',
       [undefined, undefined],
     ]);
@@ -332,15 +300,10 @@ describe('the server of a bundle', () => {
 
 test('a program that is configured as opa and is none is an error', async () => {
   const wrong = await createBundlePolicies({
+    ...heardPolicies().options,
     from: { file: '/nonexistent' },
     trust,
     opa: { configured: '/nonexistent/opa' },
-    approverGroups: [],
-    isMaskPath: () => null,
-    clock: systemClock,
-    log: createLog('error', () => {}),
-    onChange: () => {},
-    keepSources: () => Promise.resolve(),
   });
   expect(wrong.ok ? '' : wrong.error.map(problemText).join()).toContain('does not run');
 });
