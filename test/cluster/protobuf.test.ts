@@ -49,7 +49,12 @@ function creatableObjects(): Creatable[] {
 /** What differs between two creates of the same object: identity, time, and who wrote which field in which format. */
 const INCIDENTAL = new Set(['uid', 'resourceVersion', 'creationTimestamp', 'managedFields']);
 /** Written by the server or a controller at some moment of its own. */
-const MOMENTS = new Set(['lastTransitionTime', 'lastUpdateTime', 'lastHeartbeatTime']);
+const MOMENTS = new Set([
+  'lastTransitionTime',
+  'lastUpdateTime',
+  'lastHeartbeatTime',
+  'lastPhaseTransitionTime',
+]);
 
 function comparable(value: JsonValue): JsonValue {
   if (isJsonArray(value)) return value.map(comparable);
