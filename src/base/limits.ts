@@ -30,12 +30,12 @@ export const inlineInputBytesMax = 100 * 1024;
 /** An answer that must be masked is held in memory; what is larger is refused, never passed unmasked. */
 export const maskedAnswerBytesMax = 64 * 1024 * 1024;
 
-/** Records that wait for Postgres, per process; above it callers get 503 and nothing is dropped. */
-export const recorderQueueBytesMax = 64 * 1024 * 1024;
+/** Records that wait for Postgres, per process; above it callers get 503 and nothing is dropped. UTF-16 units of JSON. */
+export const recorderQueueCharsMax = 64 * 1024 * 1024;
 
 /** One batch of the group commit. */
 export const recordBatchRowsMax = 500;
-export const recordBatchBytesMax = 1024 * 1024;
+export const recordBatchCharsMax = 1024 * 1024;
 
 /** Sessions (exec, attach, port-forward) of one caller in one process, waiting ones included: the port has 10,000 connections. */
 export const sessionsPerCallerMax = 500;

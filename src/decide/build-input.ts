@@ -1,3 +1,4 @@
+import { constant } from '../base/constant.ts';
 import { execOptions, logOptions, portForwardOptions } from '../kube/attributes.ts';
 import { isJsonArray, isJsonObject, newRecord } from '../kube/json-guards.ts';
 import type { JsonObject, JsonValue, RequestAttributes } from '../kube/request.ts';
@@ -40,7 +41,7 @@ export function policyInput(parts: InputParts): PolicyInput {
   return {
     now: parts.now,
     cluster: { name: parts.cluster.name, labels: { ...parts.cluster.labels } },
-    user: userInput(identity),
+    user: userOf(identity),
     request: {
       scope: attributes.scope,
       verb: attributes.verb,
@@ -74,6 +75,17 @@ export function policyInput(parts: InputParts): PolicyInput {
     source_ip: parts.sourceIp,
     claimed: parts.claimed,
   };
+}
+
+/** What policy sees of the identities in use; one serves all requests of its token. */
+const users = new WeakMap<Identity, PolicyInput['user']>();
+
+function userOf(identity: Identity): PolicyInput['user'] {
+  const known = users.get(identity);
+  if (known !== undefined) return known;
+  const user = constant(userInput(identity));
+  users.set(identity, user);
+  return user;
 }
 
 function userInput(identity: Identity): PolicyInput['user'] {

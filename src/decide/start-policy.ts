@@ -1,3 +1,4 @@
+import { constant } from '../base/constant.ts';
 import { inlineInputBytesMax } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Compiled, Entrypoint } from './compile.ts';
@@ -87,6 +88,7 @@ function createPolicy(
       ? large.evaluate(entrypoint, json)
       : engine.evaluate(entrypoint, json);
   };
+  constant(identity);
   return {
     identity,
     ...facts,

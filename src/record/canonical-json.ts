@@ -1,3 +1,4 @@
+import { keptTextOf } from '../base/constant.ts';
 import { cutText } from './cut-text.ts';
 import { shapeOf } from './key-order.ts';
 
@@ -60,6 +61,16 @@ export function canonicalSections(
 }
 
 function objectJson(value: object, textCharsMax: number): string {
+  const kept = keptTextOf(value);
+  if (kept === undefined) return membersJson(value, textCharsMax);
+  if (kept.text === null || kept.textCharsMax !== textCharsMax) {
+    kept.text = membersJson(value, textCharsMax);
+    kept.textCharsMax = textCharsMax;
+  }
+  return kept.text;
+}
+
+function membersJson(value: object, textCharsMax: number): string {
   const { names, starts, nextStarts } = shapeOf(Object.keys(value), textCharsMax);
   const members = membersOf(value);
   let text = '';

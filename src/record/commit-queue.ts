@@ -1,5 +1,5 @@
 import { DependencyError } from '../base/errors.ts';
-import { recordBatchBytesMax, recordBatchRowsMax, recorderQueueBytesMax } from '../base/limits.ts';
+import { recordBatchCharsMax, recordBatchRowsMax, recorderQueueCharsMax } from '../base/limits.ts';
 import { sealEntry, type SealedEntry } from './leaf.ts';
 import type { RecordEntry } from './entry.ts';
 
@@ -15,10 +15,10 @@ export type Waiting = {
   readonly isSettled: () => boolean;
 };
 
-/** What waits for its batch, bounded in bytes: those that are under way count until their callers were answered. */
+/** What waits for its batch, bounded in size: those that are under way count until their callers were answered. */
 export class CommitQueue {
   #queue: Waiting[] = [];
-  #bytes = 0;
+  #chars = 0;
   /** How many at the head are sent one by one, because a batch with them was refused. */
   #singles = 0;
 
@@ -27,31 +27,33 @@ export class CommitQueue {
   }
 
   isFull(): boolean {
-    return this.#bytes >= recorderQueueBytesMax;
+    return this.#chars >= recorderQueueCharsMax;
   }
 
   /** Takes an entry in, or says why not. */
   push(entry: RecordEntry, ts: string, monotonicMs: number): Promise<void> {
     const sealed = sealEntry(entry);
-    const size = sealed.bytesLength;
-    if (size > recordBatchBytesMax) {
+    const size = sealed.charsLength;
+    if (size > recordBatchCharsMax) {
       return Promise.reject(
-        notRecorded(`the entry takes ${size} bytes, more than ${recordBatchBytesMax}`),
+        notRecorded(`the entry takes ${size} characters, more than ${recordBatchCharsMax}`),
       );
     }
-    if (this.#bytes + size > recorderQueueBytesMax) {
+    if (this.#chars + size > recorderQueueCharsMax) {
       return Promise.reject(
-        notRecorded(`more than ${recorderQueueBytesMax} bytes of records wait for the database`),
+        notRecorded(
+          `more than ${recorderQueueCharsMax} characters of records wait for the database`,
+        ),
       );
     }
-    this.#bytes += size;
+    this.#chars += size;
     let settled = false;
     let settle: Waiting['settle'] = () => {};
     const done = new Promise<void>((resolve, reject) => {
       settle = (failure) => {
         if (settled) return;
         settled = true;
-        this.#bytes -= size;
+        this.#chars -= size;
         if (failure === null) resolve();
         else reject(notRecorded(failure));
       };
@@ -73,14 +75,14 @@ export class CommitQueue {
   /** The next batch, in order of arrival; empty where nothing waits. */
   take(): readonly Waiting[] {
     let count = 0;
-    let bytes = 0;
+    let chars = 0;
     const rowsMax = this.#singles > 0 ? 1 : recordBatchRowsMax;
     for (const { sealed } of this.#queue) {
-      if (count >= rowsMax || (count > 0 && bytes + sealed.bytesLength > recordBatchBytesMax)) {
+      if (count >= rowsMax || (count > 0 && chars + sealed.charsLength > recordBatchCharsMax)) {
         break;
       }
       count += 1;
-      bytes += sealed.bytesLength;
+      chars += sealed.charsLength;
     }
     if (count > 0 && this.#singles > 0) this.#singles -= 1;
     return this.#queue.splice(0, count);

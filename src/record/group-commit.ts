@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import { isoTime, type Clock } from '../base/clock.ts';
 import type { Ids } from '../base/ids.ts';
 import { errorText, type Log } from '../base/log.ts';
 import { CommitQueue, notRecorded, type Waiting } from './commit-queue.ts';
@@ -12,6 +12,9 @@ const commitTimeoutMs = 5000;
 /** How often waiting entries are looked at, and the pauses between tries while the store is down. Milliseconds. */
 const sweepMs = 250;
 const retryMs = { first: 50, max: 1000 } as const;
+
+/** A stream is for a UTC day; leap seconds are not in Unix time. Milliseconds. */
+const dayMs = 86_400_000;
 
 /** What the recorder tells whoever watches it. */
 export type RecorderEvent =
@@ -30,7 +33,12 @@ type GroupCommitOptions = {
   readonly onEvent: (event: RecorderEvent) => void;
 };
 
-type Stream = StreamRow & { readonly openedMonotonicMs: number; size: number };
+type Stream = StreamRow & {
+  readonly openedMonotonicMs: number;
+  /** The end of its UTC day, milliseconds since the Unix epoch. */
+  readonly endsMs: number;
+  size: number;
+};
 type Batch = {
   readonly stream: Stream;
   readonly waiting: readonly Waiting[];
@@ -73,7 +81,7 @@ export class GroupCommit {
       return Promise.reject(notRecorded('the database is down'));
     }
     const { clock } = this.#options;
-    const ts = new Date(clock.nowMs()).toISOString();
+    const ts = isoTime(clock.nowMs());
     const done = this.#queue.push(entry, ts, clock.monotonicMs());
     this.#start();
     return done;
@@ -147,7 +155,7 @@ export class GroupCommit {
   }
 
   async #step(): Promise<void> {
-    this.#batch ??= this.#nextBatch(await this.#currentStream());
+    this.#batch ??= this.#nextBatch(this.#streamOfToday() ?? (await this.#openStream()));
     const batch = this.#batch;
     if (batch === null) return;
     const { stream, leaves, waiting } = batch;
@@ -174,17 +182,25 @@ export class GroupCommit {
     }
   }
 
-  /** The stream of today; a new one where the day changed, its row committed before its first record. */
-  async #currentStream(): Promise<Stream> {
+  /** The open stream, where it is that of today. */
+  #streamOfToday(): Stream | null {
+    const stream = this.#stream;
+    if (stream === null) return null;
+    const nowMs = this.#options.clock.nowMs();
+    return nowMs < stream.endsMs && nowMs >= stream.endsMs - dayMs ? stream : null;
+  }
+
+  /** Opens the stream of a new day, its row committed before its first record. */
+  async #openStream(): Promise<Stream> {
     const { clock, ids, replica, store } = this.#options;
-    const openedAt = new Date(clock.nowMs()).toISOString();
-    const epoch = openedAt.slice(0, 10);
-    if (this.#stream?.epoch === epoch) return this.#stream;
+    const nowMs = clock.nowMs();
+    const openedAt = isoTime(nowMs);
     await this.#closeStream();
-    const row = { id: ids.next(), epoch, replica, openedAt };
+    const row = { id: ids.next(), epoch: openedAt.slice(0, 10), replica, openedAt };
     await store.openStream(row);
     const openedMonotonicMs = this.#queue.oldestMonotonicMs() ?? clock.monotonicMs();
-    this.#stream = { ...row, openedMonotonicMs, size: 0 };
+    const endsMs = (Math.floor(nowMs / dayMs) + 1) * dayMs;
+    this.#stream = { ...row, openedMonotonicMs, endsMs, size: 0 };
     return this.#stream;
   }
 

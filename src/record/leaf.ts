@@ -17,8 +17,6 @@ export type Leaf = LeafPosition & {
   readonly entry: RecordEntry;
   /** What is stored and hashed: one line of canonical JSON, without a line break at its end. */
   readonly text: string;
-  /** Length of `text` in UTF-8. */
-  readonly bytesLength: number;
   /** The RFC 6962 leaf hash: SHA-256(0x00 || bytes). */
   readonly hash: Buffer;
 };
@@ -30,7 +28,7 @@ const leafVersion = 1;
 const leafTextCharsMax = 4096;
 
 /** RFC 6962 §2.1: the prefix that keeps a leaf from being read as an inner node. */
-const leafPrefix = 0x00;
+const leafPrefix = '\0';
 
 /** The members that a leaf has beside its entry's, sorted; no entry has members of these names. */
 const placeKeys = ['mono_ns', 'seq', 'stream', 'ts', 'v'] as const;
@@ -40,19 +38,19 @@ export type SealedEntry = {
   readonly entry: RecordEntry;
   /** Its members, those before, between and after the members of its place. */
   readonly sections: readonly string[];
-  /** About what its leaf will take, in UTF-8. */
-  readonly bytesLength: number;
+  /** UTF-16 units that its leaf will take at most: nearly always its bytes too, and counted without another look at it. */
+  readonly charsLength: number;
 };
 
-/** Bytes that version, stream, sequence and times add to an entry. */
-const positionBytes = 160;
+/** Units that version, stream, sequence and times add to an entry. */
+const positionChars = 160;
 
 /** Writes an entry's part of its leaf. */
 export function sealEntry(entry: RecordEntry): SealedEntry {
   const sections = canonicalSections(entry, placeKeys, leafTextCharsMax);
-  let bytesLength = positionBytes;
-  for (const section of sections) bytesLength += Buffer.byteLength(section);
-  return { entry, sections, bytesLength };
+  let charsLength = positionChars;
+  for (const section of sections) charsLength += section.length;
+  return { entry, sections, charsLength };
 }
 
 /** Makes the leaf of an entry: the same entry at the same position always has the same bytes. */
@@ -63,22 +61,19 @@ export function makeLeaf({ entry, sections }: SealedEntry, position: LeafPositio
   const text =
     `{${toMonoNs}"mono_ns":${json(monoNs)},${toSeq}"seq":${json(seq)},` +
     `${toStream}"stream":${json(stream)},${toTs}"ts":${json(ts)},${toVersion}"v":${leafVersion}${rest}}`;
-  const bytesLength = Buffer.byteLength(text);
-  const prefixed = Buffer.allocUnsafe(bytesLength + 1);
-  prefixed[0] = leafPrefix;
-  prefixed.write(text, 1, 'utf8');
-  return { stream, seq, ts, monoNs, entry, text, bytesLength, hash: prefixedHash(prefixed) };
+  return { stream, seq, ts, monoNs, entry, text, hash: sha256(`${leafPrefix}${text}`) };
 }
 
 /** RFC 6962 §2.1: the hash of a leaf's bytes. */
 export function leafHash(bytes: Uint8Array): Buffer {
   const prefixed = Buffer.allocUnsafe(bytes.length + 1);
-  prefixed[0] = leafPrefix;
+  prefixed.write(leafPrefix, 'latin1');
   prefixed.set(bytes, 1);
-  return prefixedHash(prefixed);
+  return sha256(prefixed);
 }
 
-function prefixedHash(prefixed: Buffer): Buffer {
+/** Of bytes, or of a text in UTF-8. */
+function sha256(data: string | Uint8Array): Buffer {
   // By way of hex: a Buffer of its own for the digest costs more than the hash of a small leaf.
-  return Buffer.from(hash('sha256', prefixed, 'hex'), 'hex');
+  return Buffer.from(hash('sha256', data, 'hex'), 'hex');
 }

@@ -9,6 +9,7 @@ export const recordedTargetCharsMax = 4096;
  * replaced, credentials of an absolute form removed, and cut with the number of characters left out.
  */
 export function targetForRecord(raw: string): string {
+  if (raw.length <= recordedTargetCharsMax && PLAIN_PATH.test(raw)) return raw;
   const anonymous = raw.replace(/^([a-z][a-z0-9+.-]*:)?\/\/[^/?#]*@/i, `$1//${redactedValue}@`);
   const queryAt = anonymous.search(/[?#]/);
   if (queryAt === -1) return cut(printable(anonymous));
@@ -20,6 +21,9 @@ export function targetForRecord(raw: string): string {
   if (pairs.length > pairsMax) shown.push('...');
   return cut(printable(`${path}${anonymous[queryAt]}${shown.join('&')}`));
 }
+
+/** What most targets are: one slash, then printable ASCII without a query or a fragment. Nothing in it is replaced. */
+const PLAIN_PATH = /^\/(?:[\x21\x22\x24-\x2e\x30-\x3e\x40-\x7e][\x21\x22\x24-\x3e\x40-\x7e]*)?$/;
 
 /** A query has fewer parameters than this, or is cut. */
 const pairsMax = 256;

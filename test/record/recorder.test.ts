@@ -140,7 +140,7 @@ describe('group commit', () => {
     const appended = Array.from({ length: 5 }, () => recorder.append(someDecision(large)));
     await Promise.all(appended);
     for (const batch of store.batches) {
-      expect(batch.reduce((sum, leaf) => sum + leaf.bytesLength, 0)).toBeLessThanOrEqual(
+      expect(batch.reduce((sum, leaf) => sum + leaf.text.length, 0)).toBeLessThanOrEqual(
         1024 * 1024,
       );
     }
@@ -312,7 +312,7 @@ describe('a broken store', () => {
     expect(events.map((event) => event.kind)).toEqual(['stopped']);
   });
 
-  test('what waits is bounded in bytes, and what is too much is refused, never dropped', async () => {
+  test('what waits is bounded in size, and what is too much is refused, never dropped', async () => {
     store.onAppend = () => 'hang';
     const because = Array.from({ length: 120 }, () => ({
       rule: 'r',
@@ -326,7 +326,7 @@ describe('a broken store', () => {
     for (const answer of answers) void answer.then((text) => refused.push(text));
     await vi.advanceTimersByTimeAsync(100);
     expect(refused.length).toBeGreaterThan(5);
-    expect(refused.every((text) => text.includes('bytes of records wait'))).toBe(true);
+    expect(refused.every((text) => text.includes('characters of records wait'))).toBe(true);
     await vi.advanceTimersByTimeAsync(6000);
     expect(await Promise.all(answers)).toHaveLength(150);
   });
