@@ -15,9 +15,9 @@ import {
 } from './console/index.ts';
 import { locateElements, problemText, type Policies } from './decide/index.ts';
 import { createFlow } from './flow.ts';
-import type { Observation } from './flow/ports.ts';
 import { openCertificates, type PortCertificates } from './gateway/certificates.ts';
 import type { Clusters } from './gateway/clusters.ts';
+import { logRequest } from './gateway/log-request.ts';
 import { openClusters, openReload, type ConfigReload } from './gateway/open-clusters.ts';
 import {
   localIssuerOf,
@@ -268,17 +268,4 @@ function writeGatewayFile(
     dataAudience: config.identity.local ? localDataAudience : dataAudience,
   };
   writeFileSync(join(config.dataDirectory, 'gateway.json'), `${JSON.stringify(facts, null, 2)}\n`);
-}
-
-function logRequest(log: Log, observation: Observation): void {
-  const { requestId, durationMs, stagesMs, ...rest } = observation;
-  const rounded = Object.fromEntries(
-    Object.entries(stagesMs).map(([name, ms]) => [name, Math.round(ms * 100) / 100]),
-  );
-  log.info('request', {
-    request: requestId,
-    ...rest,
-    duration_ms: Math.round(durationMs * 100) / 100,
-    stages_ms: rounded,
-  });
 }

@@ -6,8 +6,9 @@ import { configSchema } from '../../src/config/index.ts';
 import { createMetrics } from '../../src/console/index.ts';
 import { createPolicies, problemText } from '../../src/decide/index.ts';
 import { createFlow } from '../../src/flow.ts';
-import type { FlowPorts, Observation } from '../../src/flow/ports.ts';
+import type { FlowPorts } from '../../src/flow/ports.ts';
 import { openCertificates } from '../../src/gateway/certificates.ts';
+import { logRequest } from '../../src/gateway/log-request.ts';
 import { openClusters } from '../../src/gateway/open-clusters.ts';
 import { localIssuerOf, openIdentifiers, type Closing } from '../../src/gateway/parts.ts';
 import { createListener } from '../../src/listen/index.ts';
@@ -62,19 +63,6 @@ const clusters = await openClusters(config, options, recorder, closing);
 const certificates = await openCertificates(config, log, closing);
 const metrics = createMetrics();
 
-/** As gateway.ts logs it. */
-function logRequest({ requestId, durationMs, stagesMs, ...rest }: Observation): void {
-  const rounded = Object.fromEntries(
-    Object.entries(stagesMs).map(([name, ms]) => [name, Math.round(ms * 100) / 100]),
-  );
-  log.info('request', {
-    request: requestId,
-    ...rest,
-    duration_ms: Math.round(durationMs * 100) / 100,
-    stages_ms: rounded,
-  });
-}
-
 /** Nothing is held in these scenarios: a hold would be a mistake of theirs. */
 const approvals = new Proxy({} as FlowPorts['approvals'], {
   get: (_target, name) => {
@@ -99,7 +87,7 @@ const listener = await createListener({
     streamGraceMs: 0,
     observe: (observation) => {
       metrics.observe(observation);
-      logRequest(observation);
+      logRequest(log, observation);
     },
   }),
   metadata: { resource: () => '', issuers: [] },

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { isoTime } from './clock.ts';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
@@ -34,16 +35,22 @@ export function createLog(
     (lineLevel: LogLevel) =>
     (message: string, fields: LogFields = {}): void => {
       if (RANK[lineLevel] > RANK[level]) return;
-      const time = new Date(nowMs()).toISOString();
-      const plain: Record<string, unknown> = { time, level: lineLevel, message };
-      for (const name of Object.keys(fields)) {
-        const value = fields[name];
-        plain[name] = value instanceof Error ? errorText(value) : value;
-        if (value instanceof Error && level === 'debug') plain[`${name}_stack`] = value.stack;
-      }
-      write(`${JSON.stringify(plain)}\n`, lineLevel === 'error');
+      const head = `{"time":"${isoTime(nowMs())}","level":"${lineLevel}","message":${JSON.stringify(message)}`;
+      const rest = JSON.stringify(withoutErrors(fields, level));
+      write(rest === '{}' ? `${head}}\n` : `${head},${rest.slice(1)}\n`, lineLevel === 'error');
     };
   return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') };
+}
+
+/** Errors as texts. Most lines have none, and are written as they are. */
+function withoutErrors(fields: LogFields, level: LogLevel): LogFields {
+  if (!Object.values(fields).some((value) => value instanceof Error)) return fields;
+  const plain: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    plain[name] = value instanceof Error ? errorText(value) : value;
+    if (value instanceof Error && level === 'debug') plain[`${name}_stack`] = value.stack;
+  }
+  return plain;
 }
 
 /** A logger that says nothing: for tests and for commands whose output is their answer. */
