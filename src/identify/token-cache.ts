@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Secret } from '../base/secret.ts';
 import type { Identity } from './identity.ts';
 
@@ -56,5 +56,4 @@ export class TokenCache {
   }
 }
 
-const keyOf = (token: Secret): string =>
-  createHash('sha256').update(token.reveal()).digest('base64');
+const keyOf = (token: Secret): string => hash('sha256', token.reveal(), 'base64');

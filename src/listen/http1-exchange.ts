@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { flatHeaders } from '../base/flat-headers.ts';
 import { StopSwitch } from '../base/stop-signal.ts';
 import type { Exchange } from './exchange.ts';
 import { headProblem } from './head-problem.ts';
@@ -48,7 +49,7 @@ export function http1Exchange(
     },
     respond: (status, headers) => {
       if (draining.aborted) response.shouldKeepAlive = false;
-      response.writeHead(status, headers.flat());
+      response.writeHead(status, flatHeaders(headers));
       // Node keeps the head until the first byte of a body: a watch that has nothing to tell yet would look like no answer,
       // and a client that awaits the head before it goes on would wait for ever. Not at once, so that a head and a body of
       // one turn leave in one packet.

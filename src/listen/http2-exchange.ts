@@ -1,4 +1,9 @@
-import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  type Http2Session,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { StopSwitch } from '../base/stop-signal.ts';
 import { headerValue } from '../kube/header-value.ts';
 import type { Exchange } from './exchange.ts';
@@ -37,6 +42,18 @@ function headerObject(status: number, headers: readonly (readonly [string, strin
   return object;
 }
 
+/** Node shows a session's socket through a proxy that costs a microsecond; the address of a connection does not change. */
+const addresses = new WeakMap<Http2Session, string>();
+
+function addressOf(session: Http2Session | undefined): string {
+  if (session === undefined) return '';
+  const known = addresses.get(session);
+  if (known !== undefined) return known;
+  const address = session.socket.remoteAddress ?? '';
+  addresses.set(session, address);
+  return address;
+}
+
 /** A core HTTP/2 stream as an Exchange: Node's compatibility layer would cost a third more. */
 export function http2Exchange(
   stream: ServerHttp2Stream,
@@ -55,7 +72,7 @@ export function http2Exchange(
     method,
     target: path,
     rawHeaders: fields,
-    remoteAddress: stream.session?.socket.remoteAddress ?? '',
+    remoteAddress: addressOf(stream.session),
     protocol: 'h2',
     upgrade: protocol,
     problem: headProblem(fields),

@@ -21,7 +21,7 @@ export function clientCertificateCredential(files: Files): Credential {
   let held = read();
   return {
     description: `client certificate ${files.certificateFile}`,
-    token: () => Promise.resolve(ok(null)),
+    token: () => ok(null),
     refused: () => {},
     tls: () => {
       try {
@@ -39,7 +39,7 @@ export function clientCertificateCredential(files: Files): Credential {
 export function inlineCertificateCredential(cert: string, key: string): Credential {
   return {
     description: 'client certificate from the kubeconfig',
-    token: () => Promise.resolve(ok(null)),
+    token: () => ok(null),
     refused: () => {},
     tls: () => ({ version: 'inline', tls: { cert, key } }),
   };

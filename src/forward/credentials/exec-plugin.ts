@@ -87,7 +87,7 @@ export function execPluginCredential(
       held = null;
     },
     token: () => {
-      if (held !== null && clock.nowMs() < held.untilMs) return Promise.resolve(ok(held.token));
+      if (held !== null && clock.nowMs() < held.untilMs) return ok(held.token);
       running ??= renew().finally(() => {
         running = null;
       });

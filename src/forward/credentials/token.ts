@@ -19,22 +19,24 @@ function checked(text: string, source: string): Result<Secret, string> {
 /** A bearer token from a file, read again each minute and after the cluster refused it. */
 export function tokenFileCredential(file: string, clock: Clock): Credential {
   let held: { readonly token: Secret; readonly readMs: number } | null = null;
+  const read = async (nowMs: number): Promise<Result<Secret, string>> => {
+    try {
+      const token = checked(await readFile(file, 'utf8'), file);
+      if (token.ok) held = { token: token.value, readMs: nowMs };
+      return token;
+    } catch (cause) {
+      return err(`the token file ${file} could not be read: ${errorText(cause)}`);
+    }
+  };
   return {
     description: `bearer token from ${file}`,
     tls: noClientCertificate,
     refused: () => {
       held = null;
     },
-    token: async () => {
+    token: () => {
       const nowMs = clock.monotonicMs();
-      if (held !== null && nowMs - held.readMs < rereadAfterMs) return ok(held.token);
-      try {
-        const token = checked(await readFile(file, 'utf8'), file);
-        if (token.ok) held = { token: token.value, readMs: nowMs };
-        return token;
-      } catch (cause) {
-        return err(`the token file ${file} could not be read: ${errorText(cause)}`);
-      }
+      return held !== null && nowMs - held.readMs < rereadAfterMs ? ok(held.token) : read(nowMs);
     },
   };
 }
@@ -50,7 +52,7 @@ export function tokenCredential(
     refused: () => {},
     token: () => {
       const token = resolve();
-      return Promise.resolve(token.ok ? checked(token.value.reveal(), description) : token);
+      return token.ok ? checked(token.value.reveal(), description) : token;
     },
   };
 }

@@ -53,23 +53,26 @@ export function createDirectUpstream(options: DirectOptions): Upstream {
     return transports;
   };
 
-  const transmit = async (request: Outgoing): Promise<SendEnd> => {
+  const transmit = (request: Outgoing): Promise<SendEnd> => {
     const { http1, http2 } = current();
     if (!request.longRunning) return http1.send(request);
-    const sent = await http2.send(request);
-    return sent === 'unsupported' ? http1.send(request) : sent;
+    return http2
+      .send(request)
+      .then((sent) => (sent === 'unsupported' ? http1.send(request) : sent));
   };
 
   const attempt = async (request: UpstreamRequest): Promise<SendEnd> => {
-    const token = await credential.token();
+    const asked = credential.token();
+    const token = asked instanceof Promise ? await asked : asked;
     if (!token.ok) return { kind: 'failed', refusal: credentialRefusal(token.error), sent: false };
     // Whoever waited for its credential must not open a connection that nobody closes.
     if (closed) {
       const refused = unreachable(new Error('the upstream was closed'));
       return { kind: 'failed', refusal: refused, sent: false };
     }
+    const { method, target, body, longRunning, signal } = request;
     const headers = [...ownHeaders(request, url.host), ...bearerHeader(token.value)];
-    return transmit({ ...request, target: `${prefix}${request.target}`, headers });
+    return transmit({ method, target: `${prefix}${target}`, body, longRunning, signal, headers });
   };
 
   return {

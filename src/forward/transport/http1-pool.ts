@@ -1,4 +1,5 @@
 import { Pool, type Dispatcher } from 'undici';
+import { flatHeaders } from '../../base/flat-headers.ts';
 import { answerHeaders } from '../headers.ts';
 import type { UpstreamAnswer } from '../upstream.ts';
 import { AnswerBody } from './answer-body.ts';
@@ -57,7 +58,7 @@ function dispatch(pool: Pool, request: Outgoing): Promise<SendEnd> {
       {
         method: request.method,
         path: request.target,
-        headers: request.headers.flat(),
+        headers: flatHeaders(request.headers),
         body: request.body,
         headersTimeout: request.longRunning ? 0 : headersTimeoutMs,
         bodyTimeout: request.longRunning ? 0 : bodyTimeoutMs,
