@@ -5,6 +5,7 @@ import { whenAborted } from '../base/when-aborted.ts';
 import type { MaskPlan } from '../mask/index.ts';
 import { maskAnswer } from '../mask/index.ts';
 import type { UpstreamAnswer } from '../forward/index.ts';
+import type { OutcomeEntry } from '../record/index.ts';
 import type { Exchange } from '../listen/index.ts';
 import type { Call } from './call.ts';
 import { withAuditId } from './send-whole.ts';
@@ -15,6 +16,9 @@ type Headers = readonly (readonly [string, string])[];
 
 /** What ends a stream before its own end. */
 type Cut = 'drain' | 'deadline';
+
+/** The bytes of an answer leave at the end of the turn that wrote them; what is made of its outcome need not delay them. */
+const turnEnd = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** The length that an answer's head gives its body; NaN where it gives none. */
 const declaredLength = (headers: Headers): number =>
@@ -75,23 +79,27 @@ export async function streamAnswer(
   if (timer !== null) clearTimeout(timer);
   exchange.draining.removeEventListener('abort', onDraining);
 
-  const facts = { status: answer.status, upstreamStatus: answer.status, bytesSent };
+  const { status } = answer;
+  const close = (endedBy: OutcomeEntry['endedBy'], complete: boolean, refused?: Refusal): void =>
+    call.closedSoon({
+      status,
+      upstreamStatus: status,
+      bytesSent,
+      endedBy,
+      complete,
+      refusal: refused,
+    });
   // A client that has all that was announced has a complete answer, whatever became of the upstream connection.
   if (piped.ok || (ended && !exchange.gone.aborted)) {
     if (!ended) exchange.end();
-    call.closedSoon({ ...facts, endedBy: 'answer', complete: true });
-    return;
+    await turnEnd();
+    return close('answer', true);
   }
-  if (exchange.gone.aborted) {
-    call.closedSoon({ ...facts, endedBy: 'client', complete: false });
-    return;
-  }
+  if (exchange.gone.aborted) return close('client', false);
   // A drained watch ends as the server's own timeouts end it, and the client resumes; a half line would not parse.
   if (cut === 'drain' && atLineEnd) exchange.end();
   else exchange.abort();
-  const endedBy = cut ?? 'upstream';
-  const why = cut === null ? { refusal: piped.error } : {};
-  call.closedSoon({ ...facts, endedBy, complete: false, ...why });
+  close(cut ?? 'upstream', false, cut === null ? piped.error : undefined);
 }
 
 /** Reads an answer whole, masks it, and sends it on. What cannot be masked becomes a refusal, or breaks the connection. */

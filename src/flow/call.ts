@@ -30,7 +30,7 @@ type Ended = Pick<OutcomeEntry, 'endedBy' | 'complete'> & {
   readonly status: number;
   readonly upstreamStatus?: number;
   readonly bytesSent?: number;
-  readonly refusal?: Refusal;
+  readonly refusal?: Refusal | undefined;
   readonly session?: OutcomeEntry['session'];
 };
 
@@ -110,7 +110,8 @@ export class Call {
   /** Appends the decision record; resolves when it is committed, rejects when that is not sure. */
   async decided(verdict: Verdict, refused: Refusal | null = null): Promise<void> {
     const { exchange } = this;
-    const { decision, input, identity, ...facts } = this.#facts;
+    const facts = this.#facts;
+    const { decision, input, identity } = facts;
     await this.#ports.recorder.append({
       kind: 'decision',
       requestId: this.requestId,

@@ -5,6 +5,7 @@ import { dryRunSupport } from '../kube/dry-run-support.ts';
 import { headerValue } from '../kube/header-value.ts';
 import { metadataOf, textAt } from '../kube/json-guards.ts';
 import type { JsonObject } from '../kube/request.ts';
+import { isoTime } from '../base/clock.ts';
 import { policyInput, type Decision, type PolicyInput } from '../decide/index.ts';
 import type { Identity } from '../identify/index.ts';
 import type { Call } from './call.ts';
@@ -62,6 +63,12 @@ export async function examine(
   const first = policyInput(parts);
   call.know({ input: first });
   const asks = request.attributes.dryRun || request.attributes.verb === 'patch';
+  // What a plain request shows policy is complete at once.
+  if (!asks && !policy.fetches) {
+    const decision = await policy.decide(first);
+    call.know({ decision });
+    return ok({ decision, input: first, policy, liveUid: '' });
+  }
   const reliable = asks ? await dryRunSupport(request.attributes, own.crdExists) : NO_DRY_RUN;
   const settled = { ...parts, dryRun: request.attributes.dryRun && reliable.forClient };
 
@@ -76,7 +83,6 @@ export async function examine(
   });
   if (!object.ok) return object;
 
-  // What a plain read shows policy was complete at once.
   const complete = { ...seen, ...object.value };
   const input = sameParts(parts, complete) ? first : policyInput(complete);
   const decision = await decideWithDryRun(input, policy);
@@ -104,7 +110,7 @@ function inputParts(
   const value = body.kind === 'parsed' ? body.value : null;
   const isStored = attributes.verb === 'create' || attributes.verb === 'update';
   return {
-    now: new Date(ports.clock.nowMs()).toISOString(),
+    now: isoTime(ports.clock.nowMs()),
     cluster: { name: request.cluster.name, labels: request.cluster.labels },
     identity,
     attributes,

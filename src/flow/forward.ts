@@ -61,7 +61,7 @@ const READS = new Set(['get', 'list', 'watch']);
 /** Whether the decision must be durable before a byte leaves: writes, connects and reads of secrets (design §4.4). */
 function mustPrecede(passing: Passing): boolean {
   const { attributes } = passing.request;
-  const secret = attributes.resource.split('/', 1)[0] === 'secrets';
+  const secret = attributes.resource === 'secrets' || attributes.resource.startsWith('secrets/');
   return !READS.has(attributes.verb) || secret || passing.plan !== null;
 }
 
@@ -81,10 +81,12 @@ export async function forward(passing: Passing, ports: FlowPorts): Promise<void>
   const out = outgoing(call, request, plan, abort);
   if (!out.ok) return call.refuse(out.error);
 
-  const committed = call.decided('allow');
-  if (mustPrecede(passing)) await committed;
   const { body, contentType } = boundToLive(passing, out.value);
+  let committed: Promise<void> | null = null;
+  if (mustPrecede(passing)) await (committed = call.decided('allow'));
   const sending = out.value.send(body, contentType);
+  // Made while the request is on its way: what a read costs is the longer of the two.
+  committed ??= call.decided('allow');
   try {
     await committed;
   } catch (cause) {
