@@ -142,11 +142,14 @@ func runOpenLoop() error {
 	due := make(chan time.Time, 100_000)
 	failed := make(chan error, len(connections))
 	times := make([][]time.Duration, len(connections))
-	var group sync.WaitGroup
+	var group, settled sync.WaitGroup
+	settled.Add(len(connections))
 	for n, c := range connections {
 		group.Go(func() {
 			// The first request of a connection pays for what is set up once.
-			if err := c.do(&spec.Target.Request); err != nil {
+			err := c.do(&spec.Target.Request)
+			settled.Done()
+			if err != nil {
 				failed <- err
 				return
 			}
@@ -159,6 +162,7 @@ func runOpenLoop() error {
 			}
 		})
 	}
+	settled.Wait()
 	time.Sleep(200 * time.Millisecond)
 	started := time.Now()
 	for n := 0; n < int(spec.Rate*spec.Seconds); n++ {

@@ -35,7 +35,7 @@ async function rounds(
   request: typeof smallGet | typeof list,
   connections: number,
 ): Promise<Measured> {
-  const { loadRounds, loadSeconds } = world.counts;
+  const { loadRounds, loadSeconds, loadWarmSeconds } = world.counts;
   const measured = new Map<string, LoadFigures[]>();
   for (let round = 0; round < loadRounds; round += 1) {
     const order = subjects
@@ -46,7 +46,7 @@ async function rounds(
       const one = await probe<LoadFigures>('load', {
         target: targetOf(world, subject, protocol, request),
         connections,
-        warmSeconds: round === 0 ? 0.8 : 0.3,
+        warmSeconds: round === 0 ? loadWarmSeconds : 0.3,
         seconds: loadSeconds,
       });
       const before = measured.get(subject.name) ?? [];

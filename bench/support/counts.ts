@@ -10,6 +10,8 @@ export type Counts = {
   /** Saturation: rounds over all subjects, and seconds for one. */
   readonly loadRounds: number;
   readonly loadSeconds: number;
+  /** Before a subject's first round: Node compiles what is hot, and of a large answer there are few a second. */
+  readonly loadWarmSeconds: number;
   /** Open loop: requests a second, and seconds for each rate. */
   readonly openRates: readonly number[];
   readonly openSeconds: number;
@@ -32,6 +34,7 @@ export const counts: Readonly<Record<Counts['name'], Counts>> = {
     freshRounds: 30,
     loadRounds: 3,
     loadSeconds: 0.6,
+    loadWarmSeconds: 1.5,
     openRates: [200],
     openSeconds: 2,
     watches: [500],
@@ -50,6 +53,7 @@ export const counts: Readonly<Record<Counts['name'], Counts>> = {
     freshRounds: 100,
     loadRounds: 5,
     loadSeconds: 2,
+    loadWarmSeconds: 5,
     openRates: [50, 200, 1000],
     openSeconds: 5,
     watches: [1000, 10_000],
