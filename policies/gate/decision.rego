@@ -29,7 +29,7 @@ _live contains name if {
 _outcome := {"verdict": "deny", "because": {_no_input}} if {
 	not _has_input
 } else := {"verdict": "deny", "because": _malformed} if {
-	count(_malformed) > 0
+	count(_unreadable) > 0
 } else := {"verdict": "deny", "because": _said.deny} if {
 	count(_said.deny) > 0
 } else := {"verdict": "deny", "because": {_opaque_write}} if {
@@ -66,35 +66,36 @@ _unholdable := {
 # The sets are named one by one: a lookup of a set by a variable would reach the functions of rule packages as well,
 # and OPA compiles such a lookup into a module that does not load. Each is walked once, as it is: an element that is no
 # object must still be seen.
-_denies contains [name, element] if {
+_denies := [[name, element] |
 	some name
 	some element in data.rules[name].deny
-}
+]
 
-_holds contains [name, element] if {
+_holds := [[name, element] |
 	some name
 	some element in data.rules[name].hold
-}
+]
 
-_allows contains [name, element] if {
+_allows := [[name, element] |
 	some name
 	some element in data.rules[name].allow
-}
+]
 
-_masks contains [name, element] if {
+_masks := [[name, element] |
 	some name
 	some element in data.rules[name].mask
-}
+]
 
-_records contains [name, element] if {
+_records := [[name, element] |
 	some name
 	some element in data.rules[name].record
-}
+]
 
+# Sets are what goes out as it is; the others are only walked, and an array costs no hashing.
 _said := {
 	"deny": {object.union(element, {"rule": name}) | some [name, element] in _denies},
-	"hold": {object.union(element, {"rule": name}) | some [name, element] in _holds},
-	"allow": {object.union(element, {"rule": name}) | some [name, element] in _allows},
+	"hold": [object.union(element, {"rule": name}) | some [name, element] in _holds],
+	"allow": [object.union(element, {"rule": name}) | some [name, element] in _allows],
 	"mask": {object.union(element, {"rule": name}) | some [name, element] in _masks},
 	"record": {object.union(element, {"rule": name}) | some [name, element] in _records},
 }
@@ -106,28 +107,14 @@ _named(element) if {
 
 # An element that cannot be read must not be a deny that vanished.
 _unreadable contains name if {
-	some [name, element] in _denies
+	some said in [_denies, _allows, _masks, _records]
+	some [name, element] in said
 	not _named(element)
 }
 
 _unreadable contains name if {
 	some [name, element] in _holds
 	not _approvable(element)
-}
-
-_unreadable contains name if {
-	some [name, element] in _allows
-	not _named(element)
-}
-
-_unreadable contains name if {
-	some [name, element] in _masks
-	not _named(element)
-}
-
-_unreadable contains name if {
-	some [name, element] in _records
-	not _named(element)
 }
 
 _approvable(element) if {
@@ -158,8 +145,8 @@ _passes contains hold if {
 
 # A dry run changes nothing: denies and masks count, holds do not.
 _open_holds contains hold if {
-	not input.request.dry_run
 	some hold in _said.hold
+	not input.request.dry_run
 	not _granted(hold)
 	_applies(hold)
 }
@@ -192,7 +179,7 @@ _needs_reading if {
 }
 
 _needs_reading if {
-	count(_said.allow) > 0
 	count(_passes) == 0
+	count(_said.allow) > 0
 	count(_said.hold) == 0
 }

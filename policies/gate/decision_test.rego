@@ -60,6 +60,16 @@ test_an_element_without_reason_denies if {
 	gate.decision.because == {{"rule": "c", "id": "malformed-element", "reason": "an element of this rule lacks id, reason or approvers"}} with input as _read with data.rules as _rules([_allow, {"c": {"mask": {{"id": "x"}}}}])
 }
 
+test_an_unreadable_element_of_any_set_denies if {
+	every case in [[set, element] |
+		some set in ["deny", "hold", "allow", "mask", "record"]
+		some element in ["text", {"id": "x"}, {"reason": "r"}]
+	] {
+		[set, element] := case
+		{one.id | some one in gate.decision.because} == {"malformed-element"} with input as _read with data.rules as _rules([_allow, {"c": {set: [element]}}])
+	}
+}
+
 test_a_hold_without_approvers_denies if {
 	gate.decision.verdict == "deny" with input as _read with data.rules as _rules([_allow, {"b": {"hold": {{"id": "2", "reason": "r"}}}}])
 }

@@ -6,16 +6,19 @@
 #   not deleted through the gateway.
 package rules.protected
 
-_workloads := {
-	"": {"configmaps", "persistentvolumeclaims", "pods", "replicationcontrollers", "services"},
-	"apps": {"daemonsets", "deployments", "replicasets", "statefulsets"},
-	"autoscaling": {"horizontalpodautoscalers"},
-	"batch": {"cronjobs", "jobs"},
-	"networking.k8s.io": {"ingresses"},
-	"policy": {"poddisruptionbudgets"},
-}
+_workloads("") := ["configmaps", "persistentvolumeclaims", "pods", "replicationcontrollers", "services"]
 
-_is_workload if input.request.resource in _workloads[input.request.group]
+_workloads("apps") := ["daemonsets", "deployments", "replicasets", "statefulsets"]
+
+_workloads("autoscaling") := ["horizontalpodautoscalers"]
+
+_workloads("batch") := ["cronjobs", "jobs"]
+
+_workloads("networking.k8s.io") := ["ingresses"]
+
+_workloads("policy") := ["poddisruptionbudgets"]
+
+_is_workload if input.request.resource in _workloads(input.request.group)
 
 hold contains {
 	"id": "delete",
@@ -23,8 +26,8 @@ hold contains {
 	"approvers": owner.approvers,
 	"quorum": 1,
 } if {
-	input.request.scope == "namespaced"
 	input.request.verb == "delete"
+	input.request.scope == "namespaced"
 	_is_workload
 	owner := data.protected.namespaces[input.request.namespace]
 }
@@ -35,9 +38,9 @@ hold contains {
 	"approvers": owner.approvers,
 	"quorum": 1,
 } if {
-	input.request.scope == "namespaced"
-	input.request.verb == "create"
 	input.request.resource == "pods/eviction"
+	input.request.verb == "create"
+	input.request.scope == "namespaced"
 	owner := data.protected.namespaces[input.request.namespace]
 }
 
@@ -48,8 +51,8 @@ hold contains {
 	"quorum": 1,
 	"only_if_allowed": true,
 } if {
-	input.request.scope == "namespaced"
 	input.request.verb == "delete"
+	input.request.scope == "namespaced"
 	not _is_workload
 	owner := data.protected.namespaces[input.request.namespace]
 }
@@ -59,8 +62,8 @@ deny contains {
 	"reason": "deleting all {request.resource} of {request.namespace} at once cannot be bound to an approval",
 	"instead": "delete them by name: each delete is held for the owners",
 } if {
-	input.request.scope == "namespaced"
 	input.request.verb == "deletecollection"
+	input.request.scope == "namespaced"
 	data.protected.namespaces[input.request.namespace]
 }
 
@@ -87,8 +90,8 @@ deny contains {
 
 # Finalizing is the second half of deleting a namespace.
 deny contains {"id": "finalize-namespace", "reason": "the namespace {request.name} is protected"} if {
-	input.request.verb in {"update", "patch"}
-	input.request.group == ""
 	input.request.resource == "namespaces/finalize"
+	input.request.group == ""
+	input.request.verb in {"update", "patch"}
 	data.protected.namespaces[input.request.name]
 }
