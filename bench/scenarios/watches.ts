@@ -73,7 +73,6 @@ function figuresOf(count: number, ours: Row, theirs: Row): Figure[] {
       value: ours.kilobytesEach / theirs.kilobytesEach,
       unit: 'x',
       target: { max: 1 },
-      gate: true,
     },
     {
       id: id('delivery-p99'),

@@ -38,7 +38,7 @@ export function describeMachine(): Machine {
     processor: cpus()[0]?.model ?? 'unknown',
     cores: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
-    kernel: `${process.platform} ${release()}`,
+    kernel: `${process.platform} ${/^\d+\.\d+/.exec(release())?.[0] ?? release()}`,
     loadBefore: Math.round((loadavg()[0] ?? 0) * 100) / 100,
     versions,
   };

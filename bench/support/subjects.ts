@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, writeFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../../prove/support/processes.ts';
@@ -86,14 +86,30 @@ async function askEventLoop(child: Child): Promise<EventLoop | null> {
   return null;
 }
 
-/** Node as it runs in production, but for the look at its event loop. */
-export const nodeCommand = (file: string, ...args: readonly string[]): readonly string[] => [
+/** Node as it runs by default, but for the look at its event loop. */
+const nodeCommand = (file: string, ...args: readonly string[]): readonly string[] => [
   process.execPath,
   '--import',
   subjectFile('event-loop'),
   file,
   ...args,
 ];
+
+/** What the image starts Node with. */
+const imageFlags = (): readonly string[] => {
+  const dockerfile = readFileSync(join(import.meta.dirname, '../../deploy/Dockerfile'), 'utf8');
+  const entrypoint = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]';
+  const words = JSON.parse(entrypoint) as readonly string[];
+  const flags = words.filter((word) => word.startsWith('--'));
+  if (flags.length === 0) throw new Error('deploy/Dockerfile names no flags of Node');
+  return flags;
+};
+
+/** The gateway as its image starts it, but for the look at its event loop. */
+const gatewayCommand = (file: string, ...args: readonly string[]): readonly string[] => {
+  const [node = '', ...rest] = nodeCommand(file, ...args);
+  return [node, ...imageFlags(), ...rest];
+};
 
 export async function startGoProxy(world: World, upstream: Protocol): Promise<Subject> {
   const port = await world.freePort();
@@ -197,7 +213,7 @@ export async function startHoldgate(world: World): Promise<Subject> {
     {
       name: 'holdgate',
       port,
-      command: nodeCommand(subjectFile('holdgate')),
+      command: gatewayCommand(subjectFile('holdgate')),
       ready: /"message":"ready"/,
       spec: { config: gatewayConfig(world, { port }), peopleUrl: world.peopleUrl },
     },
@@ -224,7 +240,7 @@ export async function startDurableHoldgate(world: World, databaseUrl: string): P
     {
       name: 'holdgate-durable',
       port,
-      command: nodeCommand(gatewayProgram, 'serve', '--config', file),
+      command: gatewayCommand(gatewayProgram, 'serve', '--config', file),
       env,
       ready: /"message":"ready"/,
     },
