@@ -79,7 +79,10 @@ export function claimedCommand(
   }
   const known = CLAIMS.get(`${first} ${second}`) ?? CLAIMS.get(first);
   if (known === undefined || inferred === null || !fits(known, facts)) return null;
-  return { command: said, object: objectOf(known, facts, inferred, said), flags: inferred.flags };
+  const object = objectOf(known, facts, inferred, said);
+  // The kind of patch is an option of `kubectl patch` alone.
+  const flags = inferred.flags.filter((flag) => first === 'patch' || !flag.startsWith('--type='));
+  return { command: said, object, flags };
 }
 
 function fits(claim: Claim, facts: RequestFacts): boolean {

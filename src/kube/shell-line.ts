@@ -16,9 +16,12 @@ export const visible = (text: string): string =>
 /** Words that no shell changes. `~` and `#` mean something at the start of a word only; quoting them always is simpler. */
 const PLAIN = /^[\w@%+=:,./…-]+$/u;
 
+/** A first word is a reserved one (`if`) or an assignment unless it is a command's name. */
+const FIRST = /^(kubectl|[A-Z]+)$/;
+
 /** A word for a POSIX shell: single quotes wherever one might be needed; within them nothing has a meaning. */
-const quoted = (word: string): string =>
-  PLAIN.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+const quoted = (word: string, index: number): string =>
+  (index === 0 ? FIRST : PLAIN).test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 
 /** One word of a line that is too long keeps this much, so that the words after it are still seen. UTF-16 units. */
 const longWordChars = 120;
@@ -28,12 +31,12 @@ const CUT = '…';
 
 /** The line of words, at most `charsMax` UTF-16 units: first long words are cut, then the last ones are left out. */
 export function shellLine(words: readonly string[], charsMax: number): string {
-  const whole = words.map((word) => quoted(visible(word.slice(0, charsMax))));
+  const whole = words.map((word, index) => quoted(visible(word.slice(0, charsMax)), index));
   const fits = words.every((word) => word.length <= charsMax) && whole.join(' ').length <= charsMax;
   if (fits) return whole.join(' ');
   let line = '';
-  for (const word of words) {
-    const next = quoted(cutVisible(word));
+  for (const [index, word] of words.entries()) {
+    const next = quoted(cutVisible(word), index);
     const longer = line === '' ? next : `${line} ${next}`;
     if (longer.length > charsMax - CUT.length - 1) return line === '' ? CUT : `${line} ${CUT}`;
     line = longer;
