@@ -71,6 +71,8 @@ create table commands (
   verdict text not null,
   rules text[] not null default '{}',
   masked boolean not null default false,
+  -- Discovery, version, OpenAPI, health.
+  discovery boolean not null default false,
   code text,
   approval_id text,
   -- What is searched, never a body.
