@@ -44,8 +44,8 @@ create table sessions (
 );
 
 create index sessions_key on sessions (key, started_at desc);
-create index sessions_newest on sessions (last_at desc, id desc) where parent_id is null;
-create index sessions_username on sessions (username, last_at desc) where parent_id is null;
+create index sessions_newest on sessions (started_at desc, id desc) where parent_id is null;
+create index sessions_username on sessions (username, started_at desc) where parent_id is null;
 create index sessions_parent on sessions (parent_id) where parent_id is not null;
 create index sessions_groups on sessions using gin (groups);
 
@@ -87,10 +87,10 @@ create table commands (
 );
 
 create index commands_line on commands using gin (line gin_trgm_ops) where folded_into is null;
-create index commands_newest on commands (ts desc, request_id desc) where folded_into is null;
+create index commands_newest on commands (ts, stream, seq) where folded_into is null;
 create index commands_username on commands (username, ts desc);
 create index commands_namespace on commands (cluster, namespace, ts desc);
-create index commands_session on commands (session_id, ts, request_id);
+create index commands_session on commands (session_id, ts, stream, seq);
 create index commands_command on commands (command_id, ts desc);
 create index commands_folded on commands (folded_into) where folded_into is not null;
 create index commands_open on commands (stream) where ended_at is null and incomplete is null;

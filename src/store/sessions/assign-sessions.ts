@@ -38,8 +38,7 @@ export async function assignSessions(
   for (const draft of drafts) {
     const { key } = draft.session;
     const current = open.get(key) ?? known(newest.get(key), draft);
-    const session =
-      current !== null && isWithin(current, draft.atMs) ? current : newSession(draft);
+    const session = current !== null && isWithin(current, draft.atMs) ? current : newSession(draft);
     open.set(key, session);
     assigned.set(draft, session);
     session.requests += 1;

@@ -18,7 +18,9 @@ export async function foldBatch(
   commands: ReadonlyMap<CommandDraft, string>,
 ): Promise<ReadonlyMap<string, Folded>> {
   const lines = await loadLines(tx, new Set(commands.values()));
-  const byRequest = new Map([...commands].map(([draft, id]) => [draft.leaf.requestId, { draft, id }]));
+  const byRequest = new Map(
+    [...commands].map(([draft, id]) => [draft.leaf.requestId, { draft, id }]),
+  );
   const folded = new Map<string, Folded>();
   for (const leaf of leaves) {
     if (leaf.kind === 'outcome') noteStatus(lines, leaf.requestId, leaf.status);
@@ -27,7 +29,8 @@ export async function foldBatch(
     const { facts } = found.draft;
     const of = lines.get(found.id) ?? [];
     const { into, takes } = folding(of, facts);
-    for (const { requestId, fold } of takes) move(folded, requestId, { into: facts.requestId, fold });
+    for (const { requestId, fold } of takes)
+      move(folded, requestId, { into: facts.requestId, fold });
     if (into !== null) {
       folded.set(facts.requestId, { into: into.requestId, fold: into.fold });
       continue;

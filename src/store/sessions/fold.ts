@@ -60,7 +60,8 @@ function foldedInto(lines: readonly FoldFacts[], next: FoldFacts): Folding['into
   };
   const wait = find(
     'wait',
-    (line) => (line.verb === 'delete' || line.verb === 'deletecollection') && sameObject(line, next),
+    (line) =>
+      (line.verb === 'delete' || line.verb === 'deletecollection') && sameObject(line, next),
   );
   if (wait !== null) return wait;
   if (next.page) return find('page', (line) => line.verb === 'list' && sameObject(line, next));
@@ -69,17 +70,16 @@ function foldedInto(lines: readonly FoldFacts[], next: FoldFacts): Folding['into
 }
 
 function taken(lines: readonly FoldFacts[], next: FoldFacts): Folding['takes'] {
-  return lines.flatMap((line) => {
+  return lines.flatMap((line): Folding['takes'] => {
     const { requestId } = line;
-    if (line.discovery) return [{ requestId, fold: 'discovery' as const }];
+    if (line.discovery) return [{ requestId, fold: 'discovery' }];
     if (!sameObject(line, next)) return [];
     // A get or list of its own is no preparation of another one; of a watch, a write or a stream it is.
-    const prepares = mayHide(line) && line.verb !== 'watch' && (!isRead(next) || next.verb === 'watch');
-    if (prepares) return [{ requestId, fold: 'read' as const }];
+    const prepares =
+      mayHide(line) && line.verb !== 'watch' && (!isRead(next) || next.verb === 'watch');
+    if (prepares) return [{ requestId, fold: 'read' }];
     const again = next.verb === 'connect' && line.verb === 'connect';
     const failed = line.status !== null && line.status >= 400;
-    return again && failed && line.resource === next.resource
-      ? [{ requestId, fold: 'retry' as const }]
-      : [];
+    return again && failed && line.resource === next.resource ? [{ requestId, fold: 'retry' }] : [];
   });
 }

@@ -35,9 +35,7 @@ const recordsMax = 128;
 /** 'hold' in ASCII, and 4 for sessions: one process at a time. */
 const lockKey = [1_752_132_708, 4] as const;
 
-export function createSessionProjection(
-  store: Pick<Store, 'general' | 'kind'>,
-): SessionProjection {
+export function createSessionProjection(store: Pick<Store, 'general' | 'kind'>): SessionProjection {
   const exclusive = store.kind === 'embedded';
   return {
     step: () =>

@@ -42,10 +42,7 @@ export async function openChildren(
 }
 
 /** Writes the outcomes of a batch to their requests, their sessions and, where they were streams, their own sessions. */
-export async function writeEnds(
-  tx: TransactionSql,
-  leaves: readonly SessionLeaf[],
-): Promise<void> {
+export async function writeEnds(tx: TransactionSql, leaves: readonly SessionLeaf[]): Promise<void> {
   const outcomes = leaves.filter((leaf) => leaf.kind === 'outcome');
   if (outcomes.length === 0) return;
   const json = JSON.stringify(outcomes.map(endRow));
