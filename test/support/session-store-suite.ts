@@ -15,7 +15,8 @@ type Part = { readonly ts: string; readonly entry: RecordEntry };
 type Request = Parameters<typeof someDecision>[1];
 type Facts = Parameters<typeof someDecision>[0];
 
-const day = '2026-11-20';
+/** Today: whether a process may still be there depends on it. */
+const day = new Date().toISOString().slice(0, 10);
 const at = (seconds: number): string =>
   new Date(Date.parse(`${day}T10:00:00.000Z`) + seconds * 1000).toISOString();
 
