@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { systemClock } from '../base/clock.ts';
 import { createLog, errorText } from '../base/log.ts';
@@ -136,8 +137,21 @@ async function search(args: readonly string[], io: Io): Promise<number> {
   const { since, until, user, group, cluster, namespace, verb, resource, verdict, rule } = values;
   const { command, match, limit, cursor } = values;
   const answer = await client.get('/api/v1/commands', {
-    ...{ since, until, user, group, cluster, namespace, verb, resource, verdict, rule },
-    ...{ command, match, limit, cursor, folded: String(values.all) },
+    since,
+    until,
+    user,
+    group,
+    cluster,
+    namespace,
+    verb,
+    resource,
+    verdict,
+    rule,
+    command,
+    match,
+    limit,
+    cursor,
+    folded: String(values.all),
   });
   if (values.output === 'json') {
     io.out(json(answer));
@@ -148,6 +162,9 @@ async function search(args: readonly string[], io: Io): Promise<number> {
   if (page.cursor !== null) io.err(`more: --cursor ${page.cursor}\n`);
   return exitCodes.ok;
 }
+
+/** Before it tries again where a gateway works on the same. Milliseconds. */
+const busyMs = 100;
 
 /** Works on the database itself: what is rebuilt is more than a request may wait for. */
 async function rebuild(args: readonly string[], io: Io): Promise<number> {
@@ -173,7 +190,10 @@ async function rebuild(args: readonly string[], io: Io): Promise<number> {
         const step = await projection.step();
         if (io.stop.aborted) throw new CommandError('stopped; a running gateway does the rest');
         // A gateway that runs at the same time takes its turns too.
-        if (step.kind === 'busy') continue;
+        if (step.kind === 'busy') {
+          await setTimeout(busyMs);
+          continue;
+        }
         records += step.records;
         if (step.drained) break;
       }

@@ -41,11 +41,13 @@ export function startSessionProjector(options: {
       return failedMs;
     }
   };
+  const turn = async (): Promise<void> => {
+    const pauseMs = await step();
+    if (!closed) next(pauseMs);
+  };
   const next = (delayMs: number): void => {
     cancel = schedule(delayMs, () => {
-      running = step().then((pauseMs) => {
-        if (!closed) next(pauseMs);
-      });
+      running = turn();
     });
   };
   next(0);

@@ -281,9 +281,12 @@ describe('answers hold against the published schemas', () => {
       '/api/v1/approvals/{id}',
       '/api/v1/approvals/{id}/approve',
       '/api/v1/approvals/{id}/deny',
+      '/api/v1/commands',
       '/api/v1/decisions',
       '/api/v1/decisions/{id}',
       '/api/v1/decisions/{id}/explain',
+      '/api/v1/sessions',
+      '/api/v1/sessions/{id}',
       '/readyz',
     ]);
   });

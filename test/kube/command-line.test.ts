@@ -278,8 +278,8 @@ const hostile = fc.oneof(
   }),
 );
 
-// oxlint-disable-next-line no-control-regex -- control characters are what must not be there
 const ACTED_ON =
+  // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/u;
 
 test('no text of a request makes a line that a terminal acts on, or that is longer than is indexed', () => {

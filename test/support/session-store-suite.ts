@@ -96,7 +96,6 @@ export function sessionStoreSuite(opened: () => Store): void {
     const each = found.map((session) => lines({ session: session.id, folded: true }));
     return (await Promise.all(each)).toReversed();
   };
-  /** Records, under a user of its own, and what came of it. */
   const user = (name: string): Facts => ({ user: { ...other, subject: name, username: name } });
 
   beforeAll(() => {
@@ -264,6 +263,29 @@ export function sessionStoreSuite(opened: () => Store): void {
         shown: { j3: { read: 1 }, j4: { read: 1 }, j5: {}, j6: {}, j7: {} },
       },
       {
+        folds: 'the look for the namespace where an object was not found, and only there',
+        parts: (given) => {
+          const who = { ...given, kubectlSession: uuid('6') };
+          const again = { ...given, kubectlSession: uuid('7') };
+          const namespace: Request = {
+            ...read,
+            scope: 'cluster',
+            resource: 'namespaces',
+            namespace: '',
+            name: 'payments',
+          };
+          return [
+            decided('n1', 0, who, read),
+            ended('n1', 0, { status: 404 }),
+            decided('n2', 0, who, namespace),
+            decided('n3', 1, again, read),
+            ended('n3', 1, { status: 200 }),
+            decided('n4', 1, again, namespace),
+          ];
+        },
+        shown: { n1: { read: 1 }, n3: {}, n4: {} },
+      },
+      {
         folds: 'discovery alone into its first request',
         parts: (given) => {
           const who = { ...given, kubectlSession: uuid('3') };
@@ -276,7 +298,9 @@ export function sessionStoreSuite(opened: () => Store): void {
       await projectAll();
       const rows = await commands({ username: folds });
       expect(Object.fromEntries(rows.map((row) => [row.requestId, row.folded]))).toEqual(shown);
-      expect(await lines({ username: folds, folded: true })).toHaveLength(parts({}).length);
+      expect(await lines({ username: folds, folded: true })).toHaveLength(
+        parts({}).filter(({ entry }) => entry.kind === 'decision').length,
+      );
     });
 
     test('a command that spans batches and steps folds as it does in one', async () => {
@@ -447,7 +471,6 @@ export function sessionStoreSuite(opened: () => Store): void {
       expect(await list()).toEqual([]);
       await projectAll();
       const after = await all();
-      expect(after.commands.length).toBe(before.commands.length);
       expect(after).toEqual(before);
     });
 

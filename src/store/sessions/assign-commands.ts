@@ -62,7 +62,5 @@ async function loadOpen(
           and to_timestamp((r.at_ms + ${silenceMs}::int) / 1000)
       order by ts desc limit 1
     ) c`;
-  return new Map(
-    rows.map(({ prefix, id, last_ms: lastMs }) => [prefix, { id, lastMs: Number(lastMs) }]),
-  );
+  return new Map(rows.map(({ prefix, id, last_ms: lastMs }) => [prefix, { id, lastMs }]));
 }

@@ -79,8 +79,8 @@ function known(row: Row | undefined, draft: CommandDraft): OpenSession | null {
     ...draft.session,
     id: row.id,
     isNew: false,
-    startedMs: Number(row.started_ms),
-    lastMs: Number(row.last_ms),
+    startedMs: row.started_ms,
+    lastMs: row.last_ms,
     ...counters(draft),
   };
 }

@@ -65,6 +65,12 @@ function foldedInto(lines: readonly FoldFacts[], next: FoldFacts): Folding['into
   );
   if (wait !== null) return wait;
   if (next.page) return find('page', (line) => line.verb === 'list' && sameObject(line, next));
+  // Where kubectl finds no object, it looks whether there is the namespace.
+  if (next.resource === 'namespaces' && next.verb === 'get') {
+    const missed = (line: FoldFacts): boolean =>
+      isRead(line) && line.namespace === next.name && (line.status ?? 404) === 404;
+    return find('read', missed);
+  }
   if (next.describesEvents) return find('read', (line) => line.verb === 'get' && isRead(line));
   return null;
 }
