@@ -25,6 +25,7 @@ import {
   openIdentifiers,
   openPolicies,
   openRecorder,
+  openSessions,
   openStore,
   type Closing,
   type GatewayOptions,
@@ -40,7 +41,12 @@ import {
   type LocalIssuer,
 } from './local/index.ts';
 import type { Recorder } from './record/index.ts';
-import { createDecisionStore, createPolicySourceStore, type Store } from './store/index.ts';
+import {
+  createDecisionStore,
+  createPolicySourceStore,
+  createSessionStore,
+  type Store,
+} from './store/index.ts';
 
 export { StartError, type GatewayOptions } from './gateway/parts.ts';
 
@@ -87,6 +93,7 @@ async function open(
   const store = await openStore(given, options, closing);
   const metrics = createMetrics();
   const recorder = await openRecorder(given, store, log, closing);
+  openSessions(store, log, closing);
 
   const groups = new Map<string, Config['approverGroups'][string]['members']>();
   const policies = await openPolicies(
@@ -190,6 +197,7 @@ async function openPeople(
   metrics.watchRecorder(recorder.available);
   const app = createPeopleApp({
     decisions: createDecisionStore(store),
+    sessions: createSessionStore(store),
     approvals,
     locate: async (hash, elements) => {
       const kept = await sources.byHash(hash);

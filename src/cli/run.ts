@@ -8,6 +8,7 @@ import { helpText } from './help.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
 import { migrateCommand } from './migrate.ts';
 import { serveCommand } from './serve.ts';
+import { sessionsCommand } from './sessions.ts';
 import { startCommand } from './start.ts';
 import { tokenCommand } from './token.ts';
 
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   kubeconfigCommand,
   tokenCommand,
   decisionsCommand,
+  sessionsCommand,
   approvalsCommand,
   explainCommand,
 ];

@@ -12,6 +12,7 @@ import type { Identity } from '../identify/index.ts';
 import type { DecisionFilter } from '../store/index.ts';
 import type { ConsolePorts } from './ports.ts';
 import * as routes from './routes.ts';
+import { sessionRoutes } from './session-routes.ts';
 
 /**
  * A JSON answer. The routes' types compare bodies field by field with what JSON makes of them, which our own types
@@ -88,6 +89,9 @@ export function createPeopleApp(ports: ConsolePorts): App {
   });
   decisionRoutes(app, ports);
   approvalRoutes(app, ports);
+  const mayRead = (context: Context<Env>): void =>
+    void valueOf(ports.requireRole(context.get('person'), READERS));
+  sessionRoutes(app, ports.sessions, { mayRead, valueOf, answer });
   app.openAPIRegistry.registerComponent('securitySchemes', 'oidc', {
     type: 'http',
     scheme: 'bearer',

@@ -4,7 +4,13 @@ import type { Result } from '../base/result.ts';
 import type { RoleName } from '../config/index.ts';
 import type { Approvals } from '../hold/index.ts';
 import type { Identity } from '../identify/index.ts';
-import type { DecisionDetail, DecisionFilter, DecisionPage, DecisionRow } from '../store/index.ts';
+import type {
+  DecisionDetail,
+  DecisionFilter,
+  DecisionPage,
+  DecisionRow,
+  SessionStore,
+} from '../store/index.ts';
 
 /** The record, as people read it. */
 export type DecisionReader = {
@@ -34,6 +40,7 @@ export type PartStatus = {
 /** Everything that the people's port needs, wired by `gateway.ts`. */
 export type ConsolePorts = {
   readonly decisions: DecisionReader;
+  readonly sessions: SessionStore;
   readonly approvals: Approvals;
   /** File and line of elements in the sources of a hash; an error says why they cannot be told. */
   readonly locate: (

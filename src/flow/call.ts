@@ -45,6 +45,14 @@ function toldOf(refused: Refusal, { input, decision, approvalId, digest }: Facts
   return { refused, facts: { input: kept, decision, approvalId, digest } };
 }
 
+/** What kubectl sends is a UUID; anything else would let a caller write what it likes into the record. */
+const KUBECTL_SESSION = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+function kubectlSession(rawHeaders: readonly string[]): string | undefined {
+  const value = headerValue(rawHeaders, 'kubectl-session').toLowerCase();
+  return KUBECTL_SESSION.test(value) ? value : undefined;
+}
+
 /**
  * The record that wraps a call: opened before anything is decided, closed on every exit. One `decision`, one
  * `outcome`, whatever happens; the only place that answers with a refusal.
@@ -138,6 +146,8 @@ export class Call {
       digest: facts.digest,
       digestSent: null,
       guard: null,
+      sid: identity?.sid,
+      kubectlSession: kubectlSession(exchange.rawHeaders),
     });
     this.#decided = true;
     this.stage('recorded');

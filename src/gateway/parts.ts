@@ -1,4 +1,4 @@
-import { systemClock } from '../base/clock.ts';
+import { systemClock, systemSchedule } from '../base/clock.ts';
 import { randomIds } from '../base/ids.ts';
 import { errorText, type Log } from '../base/log.ts';
 import { ok } from '../base/result.ts';
@@ -19,10 +19,12 @@ import {
   createApprovalStore,
   createPolicySourceStore,
   createRecordStore,
+  createSessionProjection,
   ensureMigrated,
   type Store,
 } from '../store/index.ts';
 import { bundleOrigin } from './bundle.ts';
+import { startSessionProjector } from './session-projector.ts';
 
 export type GatewayOptions = {
   readonly env: Environment;
@@ -78,6 +80,17 @@ export async function openRecorder(
   });
   closing.push({ name: 'recorder', close: () => recorder.close() });
   return recorder;
+}
+
+/** Sessions and commands follow the record, also what an earlier process left behind. */
+export function openSessions(store: Store, log: Log, closing: Closing[]): void {
+  const close = startSessionProjector({
+    projection: createSessionProjection(store),
+    clock: systemClock,
+    schedule: systemSchedule,
+    log,
+  });
+  closing.push({ name: 'sessions', close });
 }
 
 export type Groups = Map<string, Config['approverGroups'][string]['members']>;

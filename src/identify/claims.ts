@@ -24,6 +24,9 @@ type Mapped<T> = Result<T, Refusal>;
 const invalid = (message: string, code: ErrorCode = 'HOLDGATE_IDENTIFY_CLAIMS_INVALID') =>
   err(refusal(code, message));
 
+/** A longer `sid` is none: cut, two of them could be taken for one. UTF-16 units. */
+const sidCharsMax = 256;
+
 /**
  * Maps verified claims to an Identity as the issuer's configuration says, or refuses: wrong forms, reserved names,
  * an unverified e-mail address as a name, groups that are known to be cut short.
@@ -38,6 +41,7 @@ export function toIdentity(claims: Claims, issuer: IssuerConfig, typ: string): M
   const actor = actorsOf(claims, issuer);
   if (!actor.ok) return actor;
   const exp = Number(claimAt(claims, 'exp'));
+  const sid = textOf(claimAt(claims, 'sid'));
   return ok({
     issuer: issuer.url,
     subject: textOf(claimAt(claims, 'sub')),
@@ -57,6 +61,7 @@ export function toIdentity(claims: Claims, issuer: IssuerConfig, typ: string): M
       amr: amrOf(claims),
       authTime: rfc3339(claimAt(claims, 'auth_time')),
     },
+    ...(sid === '' || sid.length > sidCharsMax ? {} : { sid }),
     expiresAtMs: exp * 1000,
   });
 }

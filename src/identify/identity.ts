@@ -23,6 +23,8 @@ export type Identity = {
     readonly amr: readonly string[];
     readonly authTime: string;
   };
+  /** The session at the issuer that the token belongs to (`sid`, OIDC Front-Channel Logout §3); missing where it has none. */
+  readonly sid?: string;
   /** When every right that hangs on the token ends, in milliseconds since the epoch. */
   readonly expiresAtMs: number;
 };

@@ -123,7 +123,7 @@ function optionLists(query: readonly QueryPair[]): Readonly<Record<string, reado
  * Whether a request is discovery, version, OpenAPI or health: what every client reads before anything else. Exactly
  * the paths of the design's list; `/healthz/etcd`, `/metrics`, `/logs` and `/debug` are not among them.
  */
-export function isOpenDiscovery(attributes: RequestAttributes): boolean {
+export function isOpenDiscovery(attributes: Pick<RequestAttributes, 'scope' | 'path'>): boolean {
   return attributes.scope === 'nonresource' && OPEN_PATHS.test(attributes.path);
 }
 

@@ -76,6 +76,10 @@ export type DecisionEntry = Common & {
   readonly digest: string | null;
   readonly digestSent: string | null;
   readonly guard: string | null;
+  /** The session that the caller's token belongs to: its `sid` claim. Verified. Missing where the token has none. */
+  readonly sid?: string | undefined;
+  /** `Kubectl-Session`: a UUID of one run of kubectl (KEP-859). Forgeable; missing where it was not sent as one. */
+  readonly kubectlSession?: string | undefined;
 };
 
 /** The gateway's own upstream call, made to decide: recorded before it is made. */

@@ -19,4 +19,6 @@ export {
   type PolicySourceStore,
 } from './policy-sources.ts';
 export { createRecordStore } from './records.ts';
+export { createSessionProjection, type SessionProjection } from './sessions/projection.ts';
+export { createSessionStore, type SessionStore } from './sessions/session-store.ts';
 export type { Database, Store } from './store.ts';

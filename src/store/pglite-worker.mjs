@@ -14,6 +14,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
+import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
 
 /** @typedef {{ nfd?: number, node: object }} EmscriptenStream */
@@ -114,7 +115,11 @@ function syncTree(directory) {
 
 /** @param {string} directory */
 const open = (directory) =>
-  PGlite.create({ fs: new DurableFs(directory), startParams: START_PARAMETERS });
+  PGlite.create({
+    fs: new DurableFs(directory),
+    startParams: START_PARAMETERS,
+    extensions: { pg_trgm },
+  });
 
 /**
  * Makes a new database beside its place and renames it there once all of it is on disk: a crash half way leaves

@@ -113,6 +113,10 @@ function person(
 }
 
 function column(text: string | null | undefined): string | null {
-  if (text === null || text === undefined) return null;
-  return text.slice(0, indexedCharsMax).replace(/[\0\p{Surrogate}]/gu, '\ufffd');
+  return text === null || text === undefined ? null : storableText(text);
+}
+
+/** A text as a column of PostgreSQL can hold and index it: cut, and without NUL and halves of surrogate pairs. */
+export function storableText(text: string | undefined): string {
+  return (text ?? '').slice(0, indexedCharsMax).replace(/[\0\p{Surrogate}]/gu, '\ufffd');
 }

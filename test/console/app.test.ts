@@ -5,10 +5,12 @@ import { err, ok } from '../../src/base/result.ts';
 import type { RoleName } from '../../src/config/index.ts';
 import { createPeopleApp, type ConsolePorts } from '../../src/console/index.ts';
 import { approvalItem, decisionPage, explained } from '../../src/console/schemas.ts';
+import { commandPage, sessionDetail, sessionPage } from '../../src/console/session-schemas.ts';
 import { requirePerson, requireRole, type Identity } from '../../src/identify/index.ts';
 import type { DecisionRow } from '../../src/store/index.ts';
 import { agent } from '../support/flow-world.ts';
 import { approvalOf } from '../support/hold-fixtures.ts';
+import { someCommandRow, someSessionRow } from '../support/session-rows.ts';
 
 const row: DecisionRow = {
   requestId: 'r-1',
@@ -59,6 +61,7 @@ const identities: Readonly<Record<string, Identity>> = {
 
 function world(more: Partial<ConsolePorts> = {}) {
   const votes: unknown[] = [];
+  const searches: unknown[] = [];
   const ports: ConsolePorts = {
     decisions: {
       list: () => Promise.resolve(ok({ rows: [row], next: 'cursor-2' })),
@@ -84,6 +87,15 @@ function world(more: Partial<ConsolePorts> = {}) {
       stream: async function* stream() {
         yield row;
         yield { ...row, requestId: 'r-2' };
+      },
+    },
+    sessions: {
+      list: () => Promise.resolve(ok({ rows: [someSessionRow()], next: null })),
+      show: (id) =>
+        Promise.resolve(id === 's-1' ? { session: someSessionRow(), streams: [] } : null),
+      commands: (filter) => {
+        searches.push(filter);
+        return Promise.resolve(ok({ rows: [someCommandRow()], next: 'cursor-3' }));
       },
     },
     approvals: {
@@ -141,7 +153,7 @@ function world(more: Partial<ConsolePorts> = {}) {
     };
     return app.request(path, init, { incoming: { rawHeaders } });
   };
-  return { app, call, votes };
+  return { app, call, votes, searches };
 }
 
 const everybody = [
@@ -164,6 +176,13 @@ describe('who may do what', () => {
       may: ['viewer', 'auditor', 'approver', 'admin'],
     },
     { method: 'GET', path: '/api/v1/decisions/r-1/explain', may: ['auditor', 'admin'] },
+    { method: 'GET', path: '/api/v1/sessions', may: ['viewer', 'auditor', 'approver', 'admin'] },
+    {
+      method: 'GET',
+      path: '/api/v1/sessions/s-1',
+      may: ['viewer', 'auditor', 'approver', 'admin'],
+    },
+    { method: 'GET', path: '/api/v1/commands', may: ['viewer', 'auditor', 'approver', 'admin'] },
     { method: 'GET', path: '/api/v1/approvals', may: ['viewer', 'auditor', 'approver', 'admin'] },
     {
       method: 'GET',
@@ -213,6 +232,21 @@ describe('answers hold against the published schemas', () => {
     ]);
   });
 
+  test('sessions and commands', async () => {
+    const { call, searches } = world();
+    const list = await call('GET', '/api/v1/sessions?user=agent', 'viewer');
+    expect(sessionPage.parse(await list.json()).items).toHaveLength(1);
+    const one = await call('GET', '/api/v1/sessions/s-1', 'viewer');
+    expect(sessionDetail.parse(await one.json()).session.id).toBe('s-1');
+    const path = '/api/v1/commands?user=agent&command=delete+*&match=glob&folded=true&order=oldest';
+    const found = await call('GET', path, 'viewer');
+    expect(commandPage.parse(await found.json())).toMatchObject({ cursor: 'cursor-3' });
+    expect(searches).toEqual([
+      { username: 'agent', folded: true, command: { match: 'glob', text: 'delete *' } },
+    ]);
+    expect((await call('GET', '/api/v1/sessions/s-2', 'viewer')).status).toBe(404);
+  });
+
   test('an explanation, with file and line', async () => {
     const answer = await world().call('GET', '/api/v1/decisions/r-1/explain', 'auditor');
     expect(explained.parse(await answer.json()).elements[0]?.places).toEqual([
@@ -247,9 +281,12 @@ describe('answers hold against the published schemas', () => {
       '/api/v1/approvals/{id}',
       '/api/v1/approvals/{id}/approve',
       '/api/v1/approvals/{id}/deny',
+      '/api/v1/commands',
       '/api/v1/decisions',
       '/api/v1/decisions/{id}',
       '/api/v1/decisions/{id}/explain',
+      '/api/v1/sessions',
+      '/api/v1/sessions/{id}',
       '/readyz',
     ]);
   });

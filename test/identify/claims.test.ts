@@ -279,3 +279,13 @@ describe('who acts for the subject', () => {
     });
   });
 });
+
+test.each([
+  { what: 'text', sid: 'run-1', kept: 'run-1' },
+  { what: 'longer than is kept whole', sid: 'x'.repeat(257), kept: undefined },
+  { what: 'no text', sid: 7, kept: undefined },
+  { what: 'empty', sid: '', kept: undefined },
+])('a sid that is $what', ({ sid, kept }) => {
+  const mapped = map({ sid });
+  expect(mapped.ok ? mapped.value.sid : 'refused').toBe(kept);
+});
