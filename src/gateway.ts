@@ -39,8 +39,13 @@ import {
   withLocalIdentities,
   type LocalIssuer,
 } from './local/index.ts';
-import type { Recorder } from './record/index.ts';
-import { createDecisionStore, createPolicySourceStore, type Store } from './store/index.ts';
+import { exportFormats, type Recorder } from './record/index.ts';
+import {
+  createDecisionStore,
+  createExportStore,
+  createPolicySourceStore,
+  type Store,
+} from './store/index.ts';
 
 export { StartError, type GatewayOptions } from './gateway/parts.ts';
 
@@ -190,6 +195,7 @@ async function openPeople(
   metrics.watchRecorder(recorder.available);
   const app = createPeopleApp({
     decisions: createDecisionStore(store),
+    exports: { ...createExportStore(store, systemClock), formats: exportFormats },
     approvals,
     locate: async (hash, elements) => {
       const kept = await sources.byHash(hash);

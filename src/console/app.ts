@@ -10,6 +10,7 @@ import { statusOf } from '../kube/status.ts';
 import type { RoleName } from '../config/index.ts';
 import type { Identity } from '../identify/index.ts';
 import type { DecisionFilter } from '../store/index.ts';
+import { exportAnswer } from './export-answer.ts';
 import type { ConsolePorts } from './ports.ts';
 import * as routes from './routes.ts';
 
@@ -143,6 +144,13 @@ function decisionRoutes(app: App, ports: ConsolePorts): void {
     }
     const page = valueOf(await ports.decisions.list(filter, { limit, cursor }));
     return answer({ items: page.rows.map((row) => ({ ...row })), cursor: page.next });
+  });
+  // Before the route of one decision, or `export` would be taken for an id.
+  app.openapi(routes.exportDecisions, async (context) => {
+    require(context, ['auditor']);
+    const exported = valueOf(await exportAnswer(ports.exports, context.req.valid('query')));
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- rows as text, which the route's type cannot say
+    return exported as never;
   });
   app.openapi(routes.showDecision, async (context) => {
     require(context, READERS);

@@ -4,7 +4,15 @@ import type { Result } from '../base/result.ts';
 import type { RoleName } from '../config/index.ts';
 import type { Approvals } from '../hold/index.ts';
 import type { Identity } from '../identify/index.ts';
-import type { DecisionDetail, DecisionFilter, DecisionPage, DecisionRow } from '../store/index.ts';
+import type { ExportFormat, ExportFormatName } from '../record/index.ts';
+import type {
+  DecisionDetail,
+  DecisionFilter,
+  DecisionPage,
+  DecisionRow,
+  ExportPage,
+  ExportRequest,
+} from '../store/index.ts';
 
 /** The record, as people read it. */
 export type DecisionReader = {
@@ -14,6 +22,12 @@ export type DecisionReader = {
   ) => Promise<Result<DecisionPage, Refusal>>;
   readonly show: (requestId: string) => Promise<DecisionDetail | null>;
   readonly stream: (filter: DecisionFilter) => AsyncIterable<DecisionRow>;
+};
+
+/** The record, as other programs take it in: page by page, in formats of theirs. */
+export type RecordExports = {
+  readonly page: (request: ExportRequest) => Promise<Result<ExportPage, Refusal>>;
+  readonly formats: Readonly<Record<ExportFormatName, ExportFormat>>;
 };
 
 /** Where an element of a decision is written, in the sources of that day. */
@@ -34,6 +48,7 @@ export type PartStatus = {
 /** Everything that the people's port needs, wired by `gateway.ts`. */
 export type ConsolePorts = {
   readonly decisions: DecisionReader;
+  readonly exports: RecordExports;
   readonly approvals: Approvals;
   /** File and line of elements in the sources of a hash; an error says why they cannot be told. */
   readonly locate: (
