@@ -40,9 +40,10 @@ import {
   withLocalIdentities,
   type LocalIssuer,
 } from './local/index.ts';
-import type { Recorder } from './record/index.ts';
+import { exportFormats, type Recorder } from './record/index.ts';
 import {
   createDecisionStore,
+  createExportStore,
   createPolicySourceStore,
   createSessionStore,
   type Store,
@@ -198,6 +199,7 @@ async function openPeople(
   const app = createPeopleApp({
     decisions: createDecisionStore(store),
     sessions: createSessionStore(store),
+    exports: { ...createExportStore(store, systemClock), formats: exportFormats },
     approvals,
     locate: async (hash, elements) => {
       const kept = await sources.byHash(hash);

@@ -9,6 +9,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 process.exitCode = await run(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
+  drained: () => new Promise((resolve) => process.stdout.write('', () => resolve())),
   env: process.env,
   stop: stop.signal,
   onHangup: (reload) => process.on('SIGHUP', reload),

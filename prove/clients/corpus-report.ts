@@ -1,11 +1,11 @@
 import { policyVerbs } from '../../src/kube/request.ts';
 import { parseTarget } from '../../src/kube/target.ts';
 import { routeTarget } from '../../src/listen/index.ts';
+import { differences } from '../../src/record/index.ts';
 import type { DecisionDetail } from '../../src/store/index.ts';
 import type { AuditEvent } from '../support/audit-log.ts';
 import type { RawAnswer } from '../support/raw-client.ts';
 import type { Report } from '../support/report.ts';
-import { differences } from './corpus-compare.ts';
 import { hostileTemplate } from './corpus-others.ts';
 import type { CorpusRequest } from './corpus-requests.ts';
 
@@ -145,7 +145,11 @@ function reportDifferences(report: Report, done: readonly Done[], log: Log): voi
       requestUri: requestUri(request.raw.target),
       bodyNamespace: request.bodyNamespace,
     };
-    const differing = [...differences(detail, event, known)];
+    const call = {
+      request: detail.decision.input?.request ?? null,
+      upstreamStatus: detail.outcome?.upstreamStatus ?? 0,
+    };
+    const differing = [...differences(call, event, known)];
     if (event.userAgent !== request.marker) differing.push(`user agent: ${event.userAgent}`);
     if (differing.length > 0) found.push(`${line(one)}: ${differing.join('; ')}`);
   }

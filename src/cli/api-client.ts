@@ -37,6 +37,17 @@ export type ApiClient = {
     query?: Readonly<Record<string, string | undefined>>,
   ) => Promise<unknown>;
   readonly post: (path: string, body: object) => Promise<unknown>;
+  /** An answer that is no JSON document, with its headers. */
+  readonly text: (
+    path: string,
+    query: Readonly<Record<string, string | undefined>>,
+  ) => Promise<Answer>;
+};
+
+type Answer = {
+  readonly text: string;
+  /** Empty where the answer has no such header. */
+  readonly header: (name: string) => string;
 };
 
 const timeoutMs = 30_000;
@@ -81,7 +92,7 @@ function messageOf(text: string): string {
   return text.slice(0, 500);
 }
 
-function call(place: Place, method: string, path: string, body: string | null): Promise<string> {
+function call(place: Place, method: string, path: string, body: string | null): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = httpsRequest(
       `${place.server}${path}`,
@@ -108,7 +119,8 @@ function call(place: Place, method: string, path: string, body: string | null): 
         answer.on('end', () => {
           const text = Buffer.concat(chunks).toString();
           const status = answer.statusCode ?? 0;
-          if (status >= 200 && status < 300) resolve(text);
+          const header = (name: string): string => String(answer.headers[name] ?? '');
+          if (status >= 200 && status < 300) resolve({ text, header });
           else reject(new CommandError(`${place.server} answered ${status}: ${messageOf(text)}`));
         });
       },
@@ -137,17 +149,17 @@ export async function apiClient(values: ApiValues, io: Io): Promise<ApiClient> {
     throw new CommandError('--output is text or json', exitCodes.usage);
   }
   const place = await placeOf(values, io);
+  const text: ApiClient['text'] = (path, query) => {
+    const wanted = Object.entries(query).filter(
+      (pair): pair is [string, string] => pair[1] !== undefined,
+    );
+    const parameters = new URLSearchParams(wanted).toString();
+    return call(place, 'GET', parameters === '' ? path : `${path}?${parameters}`, null);
+  };
   return {
-    get: async (path, query = {}) => {
-      const wanted = Object.entries(query).filter(
-        (pair): pair is [string, string] => pair[1] !== undefined,
-      );
-      const text = new URLSearchParams(wanted).toString();
-      return JSON.parse(
-        await call(place, 'GET', text === '' ? path : `${path}?${text}`, null),
-      ) as unknown;
-    },
+    get: async (path, query = {}) => JSON.parse((await text(path, query)).text) as unknown,
     post: async (path, body) =>
-      JSON.parse(await call(place, 'POST', path, JSON.stringify(body))) as unknown,
+      JSON.parse((await call(place, 'POST', path, JSON.stringify(body))).text) as unknown,
+    text,
   };
 }

@@ -5,6 +5,8 @@ import type { Environment } from '../config/index.ts';
 export type Io = {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Resolves when what was written to `out` was taken; absent where that is at once. */
+  readonly drained?: () => Promise<void>;
   readonly env: Environment;
   /** Aborted on SIGINT and SIGTERM: long-running commands end then. */
   readonly stop: AbortSignal;

@@ -4,9 +4,11 @@ import { checkCommand } from './check.ts';
 import { CommandError, exitCodes, type Command, type Io } from './command.ts';
 import { decisionsCommand } from './decisions.ts';
 import { explainCommand } from './explain.ts';
+import { exportCommand } from './export.ts';
 import { helpText } from './help.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
 import { migrateCommand } from './migrate.ts';
+import { reconcileCommand } from './reconcile.ts';
 import { serveCommand } from './serve.ts';
 import { sessionsCommand } from './sessions.ts';
 import { startCommand } from './start.ts';
@@ -24,6 +26,8 @@ export const commands: readonly Command[] = [
   sessionsCommand,
   approvalsCommand,
   explainCommand,
+  exportCommand,
+  reconcileCommand,
 ];
 
 /** argv to exit code. Whatever fails is one message on standard error, never a stack. */

@@ -10,6 +10,7 @@ import { statusOf } from '../kube/status.ts';
 import type { RoleName } from '../config/index.ts';
 import type { Identity } from '../identify/index.ts';
 import type { DecisionFilter } from '../store/index.ts';
+import { exportAnswer } from './export-answer.ts';
 import type { ConsolePorts } from './ports.ts';
 import * as routes from './routes.ts';
 import { sessionRoutes } from './session-routes.ts';
@@ -147,6 +148,11 @@ function decisionRoutes(app: App, ports: ConsolePorts): void {
     }
     const page = valueOf(await ports.decisions.list(filter, { limit, cursor }));
     return answer({ items: page.rows.map((row) => ({ ...row })), cursor: page.next });
+  });
+  // Before the route of one decision, or `export` would be taken for an id.
+  app.openapi(routes.exportDecisions, async (context) => {
+    require(context, ['auditor']);
+    return valueOf(await exportAnswer(ports.exports, context.req.valid('query')));
   });
   app.openapi(routes.showDecision, async (context) => {
     require(context, READERS);

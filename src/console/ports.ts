@@ -4,11 +4,14 @@ import type { Result } from '../base/result.ts';
 import type { RoleName } from '../config/index.ts';
 import type { Approvals } from '../hold/index.ts';
 import type { Identity } from '../identify/index.ts';
+import type { ExportFormat, ExportFormatName } from '../record/index.ts';
 import type {
   DecisionDetail,
   DecisionFilter,
   DecisionPage,
   DecisionRow,
+  ExportPage,
+  ExportRequest,
   SessionStore,
 } from '../store/index.ts';
 
@@ -20,6 +23,12 @@ export type DecisionReader = {
   ) => Promise<Result<DecisionPage, Refusal>>;
   readonly show: (requestId: string) => Promise<DecisionDetail | null>;
   readonly stream: (filter: DecisionFilter) => AsyncIterable<DecisionRow>;
+};
+
+/** The record, as other programs take it in: page by page, in formats of theirs. */
+export type RecordExports = {
+  readonly page: (request: ExportRequest) => Promise<Result<ExportPage, Refusal>>;
+  readonly formats: Readonly<Record<ExportFormatName, ExportFormat>>;
 };
 
 /** Where an element of a decision is written, in the sources of that day. */
@@ -41,6 +50,7 @@ export type PartStatus = {
 export type ConsolePorts = {
   readonly decisions: DecisionReader;
   readonly sessions: SessionStore;
+  readonly exports: RecordExports;
   readonly approvals: Approvals;
   /** File and line of elements in the sources of a hash; an error says why they cannot be told. */
   readonly locate: (

@@ -1,4 +1,4 @@
-import { createRoute, type z } from '@hono/zod-openapi';
+import { createRoute, z } from '@hono/zod-openapi';
 import {
   approvalItem,
   approvalPage,
@@ -7,6 +7,7 @@ import {
   decisionPage,
   decisionQuery,
   explained,
+  exportQuery,
   idParameter,
   readinessBody,
   statusBody,
@@ -38,6 +39,26 @@ export const listDecisions = createRoute({
   security,
   request: { query: decisionQuery },
   responses: { 200: json(decisionPage, 'A page of decisions.'), ...refused },
+});
+
+export const exportDecisions = createRoute({
+  method: 'get',
+  path: '/api/v1/decisions/export',
+  summary: 'Exports the record in a format of other programs',
+  description:
+    'Role auditor. Gateway process by gateway process, each in its own order: sort by time where that matters.',
+  security,
+  request: { query: exportQuery },
+  responses: {
+    200: {
+      content: {
+        'application/x-ndjson': { schema: z.string() },
+        'text/csv': { schema: z.string() },
+      },
+      description: 'The rows.',
+    },
+    ...refused,
+  },
 });
 
 export const showDecision = createRoute({

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import type { ApprovalState } from '../hold/index.ts';
+import type { ExportFormatName } from '../record/index.ts';
 
 const approvalStates = [
   'PENDING',
@@ -37,6 +38,37 @@ export const decisionQuery = z.object({
   rule: text('A rule, or one element of it: payments_pods/delete.'),
   limit: z.coerce.number().int().min(1).max(500).default(50),
   cursor: text('Where the page begins: the cursor of the page before.'),
+});
+
+const exportFormatNames = [
+  'ndjson',
+  'csv',
+  'opa',
+  'audit',
+  'ocsf',
+  'records',
+] as const satisfies readonly ExportFormatName[];
+
+/** A cursor holds a number for each gateway process of the last weeks; headers up to 64 KiB are taken. Characters. */
+const exportCursorCharsMax = 56 * 1024;
+
+export const exportQuery = z.object({
+  format: z.enum(exportFormatNames).default('ndjson').openapi({
+    description:
+      'ndjson: the leaves of each decision and its outcome. csv. opa: decision log. audit: audit.k8s.io/v1 Event. ocsf: API Activity 6003. records: every leaf of every kind.',
+  }),
+  since: time('From this moment on'),
+  until: time('Before this moment'),
+  cursor: z.string().max(exportCursorCharsMax).optional().openapi({
+    description: 'Where to begin: the holdgate-cursor of the page before.',
+  }),
+  page: z.enum(['true', 'false']).default('false').openapi({
+    description:
+      'true: one page, with the headers holdgate-cursor and holdgate-more. false: everything, streamed.',
+  }),
+  settle: z.coerce.number().int().min(0).max(3600).default(60).openapi({
+    description: 'Seconds for which a decision without an outcome is held back. Not for records.',
+  }),
 });
 
 const user = z.object({ issuer: z.string(), subject: z.string(), username: z.string() });

@@ -7,6 +7,7 @@ import { createPeopleApp, type ConsolePorts } from '../../src/console/index.ts';
 import { approvalItem, decisionPage, explained } from '../../src/console/schemas.ts';
 import { commandPage, sessionDetail, sessionPage } from '../../src/console/session-schemas.ts';
 import { requirePerson, requireRole, type Identity } from '../../src/identify/index.ts';
+import { exportFormats } from '../../src/record/index.ts';
 import type { DecisionRow } from '../../src/store/index.ts';
 import { agent } from '../support/flow-world.ts';
 import { approvalOf } from '../support/hold-fixtures.ts';
@@ -59,6 +60,11 @@ const identities: Readonly<Record<string, Identity>> = {
   delegate: { ...human('admins'), actor: [{ issuer: 'i', subject: 'robot' }] },
 };
 
+const noExports: ConsolePorts['exports'] = {
+  page: () => Promise.resolve(ok({ rows: [], cursor: 'c-1', more: false })),
+  formats: exportFormats,
+};
+
 function world(more: Partial<ConsolePorts> = {}) {
   const votes: unknown[] = [];
   const searches: unknown[] = [];
@@ -98,6 +104,7 @@ function world(more: Partial<ConsolePorts> = {}) {
         return Promise.resolve(ok({ rows: [someCommandRow()], next: 'cursor-3' }));
       },
     },
+    exports: noExports,
     approvals: {
       list: () => Promise.resolve([approvalOf()]),
       show: (id: string) => Promise.resolve(id === 'a-1' ? approvalOf() : null),
@@ -183,6 +190,7 @@ describe('who may do what', () => {
       may: ['viewer', 'auditor', 'approver', 'admin'],
     },
     { method: 'GET', path: '/api/v1/commands', may: ['viewer', 'auditor', 'approver', 'admin'] },
+    { method: 'GET', path: '/api/v1/decisions/export', may: ['auditor', 'admin'] },
     { method: 'GET', path: '/api/v1/approvals', may: ['viewer', 'auditor', 'approver', 'admin'] },
     {
       method: 'GET',
@@ -283,6 +291,7 @@ describe('answers hold against the published schemas', () => {
       '/api/v1/approvals/{id}/deny',
       '/api/v1/commands',
       '/api/v1/decisions',
+      '/api/v1/decisions/export',
       '/api/v1/decisions/{id}',
       '/api/v1/decisions/{id}/explain',
       '/api/v1/sessions',

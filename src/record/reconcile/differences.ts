@@ -1,14 +1,29 @@
-import type { DecisionDetail } from '../../src/store/index.ts';
-import type { AuditEvent } from '../support/audit-log.ts';
+import type { RecordedInput } from '../entry.ts';
+import type { AuditEvent } from './audit-event.ts';
 
-/** What is known of a request beside its decision record and the audit event of its end. */
+/** What a record says of a call; of a recorded request, the fields that an audit event has too. */
+export type RecordedCall = {
+  readonly request: RecordedRequest | null;
+  /** The status of the cluster's answer; 0 where none is on record. */
+  readonly upstreamStatus: number;
+};
+
+export type RecordedRequest = Pick<
+  RecordedInput['request'],
+  'scope' | 'verb' | 'group' | 'version' | 'resource' | 'namespace' | 'name' | 'path' | 'wire'
+>;
+
+/** Of an audit event, what is compared. */
+type ComparedEvent = Pick<AuditEvent, 'verb' | 'requestURI' | 'objectRef' | 'responseStatus'>;
+
+/** What may be known of a request beside its record and the audit event of its end. */
 export type Known = {
   /** What was to leave: path and query as the gateway writes them anew. */
-  readonly requestUri: string;
+  readonly requestUri?: string;
   /** Whether the server took it for long-running: only then its log has the stage ResponseStarted. */
-  readonly streams: boolean;
+  readonly streams?: boolean;
   /** `metadata.namespace` of the body; empty without one. */
-  readonly bodyNamespace: string;
+  readonly bodyNamespace?: string;
 };
 
 /** A path whose namespace is the object's own name: RequestInfo gives such an object its name as Namespace too. */
@@ -24,30 +39,23 @@ const LOGS_THE_BODY = new Set(['create', 'update']);
  * - policy's resource joins resource and subresource, and adds `/proxy` for the legacy prefix, whose verb is `proxy`;
  * - an object of `namespaces` is not inside a namespace for policy, while RequestInfo names it twice;
  * - a create's name is in the body: the audit event has it only where the server got so far as to decode the body.
+ * What is not known is not compared.
  */
 export function differences(
-  detail: DecisionDetail,
-  event: AuditEvent,
-  known: Known,
+  { request, upstreamStatus: status }: RecordedCall,
+  event: ComparedEvent,
+  known: Known = {},
 ): readonly string[] {
-  const request = detail.decision.input?.request;
-  if (request === undefined) return ['the record has no input'];
+  if (request === null) return ['the record has no input'];
+  const path = decodedPath(event.requestURI);
   const pairs: (readonly [string, string, string])[] = [
     ['verb', request.wire.verb, event.verb],
-    ['requestURI', known.requestUri, event.requestURI],
-  ];
-  const path = decodedPath(event.requestURI);
-  const { verb, resource: joined } = request;
-  const longRunning =
-    verb === 'watch' ||
-    verb === 'connect' ||
-    joined.endsWith('/log') ||
-    (joined === '' && path.startsWith('/debug/pprof/'));
-  pairs.push(
     ['path', request.path, path],
-    ['long-running', String(longRunning), String(known.streams)],
-  );
-  const status = detail.outcome?.upstreamStatus ?? 0;
+  ];
+  if (known.requestUri !== undefined)
+    pairs.push(['requestURI', known.requestUri, event.requestURI]);
+  if (known.streams !== undefined)
+    pairs.push(['long-running', String(isLongRunning(request, path)), String(known.streams)]);
   if (status > 0) pairs.push(['status', String(status), String(event.responseStatus?.code ?? 0)]);
 
   const { objectRef } = event;
@@ -62,9 +70,8 @@ export function differences(
       ['resource', resource, objectRef.resource ?? ''],
       ['subresource', isLegacyProxy ? '' : subresource, objectRef.subresource ?? ''],
     );
-    pairs.push(
-      ...placePairs(request, objectRef, { bodyNamespace: known.bodyNamespace, path, status }),
-    );
+    const around = { bodyNamespace: known.bodyNamespace, path, status };
+    pairs.push(...placePairs(request, objectRef, around));
   }
   return pairs
     .filter(([, ours, audit]) => ours !== audit)
@@ -74,8 +81,20 @@ export function differences(
     );
 }
 
-type RecordedRequest = NonNullable<DecisionDetail['decision']['input']>['request'];
-type Around = { readonly bodyNamespace: string; readonly path: string; readonly status: number };
+function isLongRunning({ verb, resource }: RecordedRequest, path: string): boolean {
+  return (
+    verb === 'watch' ||
+    verb === 'connect' ||
+    resource.endsWith('/log') ||
+    (resource === '' && path.startsWith('/debug/pprof/'))
+  );
+}
+
+type Around = {
+  readonly bodyNamespace: string | undefined;
+  readonly path: string;
+  readonly status: number;
+};
 
 /** Namespace and name, with what the server adds to them from the path and the body. */
 function placePairs(
@@ -88,7 +107,7 @@ function placePairs(
   const failed = around.status >= 400;
   const own = NAMESPACE_ITSELF.exec(around.path)?.[1] ?? '';
   const fromPath = request.namespace === '' ? own : request.namespace;
-  const fromBody = logsBody && fromPath === '' ? around.bodyNamespace : '';
+  const fromBody = logsBody && fromPath === '' ? (around.bodyNamespace ?? namespace) : '';
   const wantedNamespace = fromPath === '' && !(failed && namespace === '') ? fromBody : fromPath;
   const undecoded = request.wire.verb === 'create' && failed && name === '';
   const nameInPath =
@@ -100,7 +119,12 @@ function placePairs(
   ];
 }
 
-/** The path of a request URI as Go decodes it. */
+/** The path of a request URI as Go decodes it; as it is where it cannot be decoded. */
 function decodedPath(uri: string): string {
-  return decodeURIComponent(uri.split('?', 1)[0] ?? '');
+  const path = uri.split('?', 1)[0] ?? '';
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }
