@@ -12,6 +12,7 @@ import { exportFormats, type RecordEntry, type StreamRow } from '../../src/recor
 import {
   createDecisionStore,
   createExportStore,
+  createSessionStore,
   createRecordStore,
 } from '../../src/store/index.ts';
 import { agent } from './flow-world.ts';
@@ -41,6 +42,7 @@ export async function openPeoplePort(): Promise<PeoplePort> {
     app: createPeopleApp({
       decisions: createDecisionStore(store),
       exports: { ...createExportStore(store, systemClock, 3), formats: exportFormats },
+      sessions: createSessionStore(store),
       approvals: {} as ConsolePorts['approvals'],
       locate: () => Promise.resolve(ok([])),
       identifyPerson: () => Promise.resolve(ok(agent)),
