@@ -1,4 +1,5 @@
 import { createReadStream, openSync, readSync, closeSync } from 'node:fs';
+import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { errorText } from '../base/log.ts';
 import { readAuditLog, type AuditLogItem } from '../record/index.ts';
@@ -27,11 +28,12 @@ const unreadable = (file: string, why: string): CommandError =>
   new CommandError(`${file} cannot be read as an audit log: ${why}`, exitCodes.usage);
 
 function chunksOf(file: string): AsyncIterable<Uint8Array> {
+  // Before the stream: one that nobody reads would end the process with its error.
+  const isPacked = isGzip(file);
   const stream = createReadStream(file, { highWaterMark: 256 * 1024 });
-  if (!isGzip(file)) return stream as AsyncIterable<Buffer>;
-  const unpacked = createGunzip();
-  stream.on('error', (cause) => unpacked.destroy(cause));
-  return stream.pipe(unpacked) as AsyncIterable<Buffer>;
+  if (!isPacked) return stream as AsyncIterable<Buffer>;
+  // Either end's failure is told by the reading of the other.
+  return pipeline(stream, createGunzip(), () => {}) as AsyncIterable<Buffer>;
 }
 
 /** RFC 1952 §2.3.1: the first two bytes. */
