@@ -19,12 +19,12 @@ import { openCertificates, type PortCertificates } from './gateway/certificates.
 import type { Clusters } from './gateway/clusters.ts';
 import { logRequest } from './gateway/log-request.ts';
 import { openClusters, openReload, type ConfigReload } from './gateway/open-clusters.ts';
+import { openRecorder } from './gateway/open-record.ts';
 import {
   localIssuerOf,
   openApprovals,
   openIdentifiers,
   openPolicies,
-  openRecorder,
   openStore,
   type Closing,
   type GatewayOptions,
@@ -86,7 +86,7 @@ async function open(
   const dataUrl = urlOf(given.data);
   const store = await openStore(given, options, closing);
   const metrics = createMetrics();
-  const recorder = await openRecorder(given, store, log, closing);
+  const recorder = await openRecorder(given, store, options, closing);
 
   const groups = new Map<string, Config['approverGroups'][string]['members']>();
   const policies = await openPolicies(

@@ -3,6 +3,7 @@ import { approvalsCommand } from './approvals.ts';
 import { checkCommand } from './check.ts';
 import { CommandError, exitCodes, type Command, type Io } from './command.ts';
 import { decisionsCommand } from './decisions.ts';
+import { evidenceCommand } from './evidence.ts';
 import { explainCommand } from './explain.ts';
 import { helpText } from './help.ts';
 import { kubeconfigCommand } from './kubeconfig.ts';
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   decisionsCommand,
   approvalsCommand,
   explainCommand,
+  evidenceCommand,
 ];
 
 /** argv to exit code. Whatever fails is one message on standard error, never a stack. */

@@ -186,7 +186,47 @@ export type ClustersChangeEntry = {
   readonly defaultCluster: string;
 };
 
+/** Entries about the record itself. */
+type OfTheRecord = { readonly requestId: ''; readonly cluster: '' };
+
+/** The first leaf of a stream: who may sign its checkpoints. */
+export type StreamEntry = OfTheRecord & {
+  readonly kind: 'stream';
+  /** A signed note: see `signing/stream-certificate.ts`. */
+  readonly certificate: string;
+};
+
+/** The last leaf of a stream that was ended in order. */
+export type StreamClosedEntry = OfTheRecord & {
+  readonly kind: 'stream-closed';
+  readonly reason: 'rotation' | 'shutdown';
+};
+
+/** Another process's stream that has no last leaf, and whose process gave no sign of life. */
+export type StreamAbandonedEntry = OfTheRecord & {
+  readonly kind: 'stream-abandoned';
+  readonly stream: string;
+  /** Its last checkpoint: leaves, and the root in base64. */
+  readonly size: number;
+  readonly root: string;
+  /** Why its checkpoint cannot be believed; empty where it can. */
+  readonly problem: string;
+};
+
+/** An operator went on with a database that is not the one this gateway saw last. */
+export type RestoredEntry = OfTheRecord & {
+  readonly kind: 'restored';
+  /** The ledger's checkpoint that this gateway saw last, as a signed note. */
+  readonly seen: string;
+  /** That of the database; empty where it has none. */
+  readonly found: string;
+};
+
 export type RecordEntry =
+  | StreamEntry
+  | StreamClosedEntry
+  | StreamAbandonedEntry
+  | RestoredEntry
   | DecisionEntry
   | AttemptEntry
   | ReleaseEntry

@@ -5,6 +5,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { createRecorder, type Recorder, type RecorderEvent } from '../../src/record/index.ts';
 import { connectStore, createRecordStore, migrate, type Store } from '../../src/store/index.ts';
+import { someDeploymentKey } from '../support/deployment-key.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { someDecision, someOutcome } from '../support/record-entries.ts';
 
@@ -39,6 +40,7 @@ beforeEach(async () => {
     store: createRecordStore(store),
     clock: systemClock,
     digestKey: new Secret('00'.repeat(32)),
+    deploymentKey: someDeploymentKey(),
     log: silentLog,
     onFailure: (event) => events.push(event),
   });
