@@ -113,10 +113,9 @@ describe('group commit', () => {
     await recorder.append(decision('next day'));
     expect(store.streams.map((stream) => stream.epoch)).toEqual(['2026-11-20', '2026-11-21']);
     expect(store.closed).toEqual([{ id: 'stream-1', size: 4 }]);
-    expect([...store.rows.keys()]).toEqual([
-      ...['stream-1/0', 'stream-1/1', 'stream-1/2', 'stream-1/3'],
-      ...['stream-2/0', 'stream-2/1'],
-    ]);
+    expect([...store.rows.keys()].join(' ')).toBe(
+      'stream-1/0 stream-1/1 stream-1/2 stream-1/3 stream-2/0 stream-2/1',
+    );
   });
 
   test('close commits what waits, ends the stream, and takes nothing more', async () => {

@@ -54,7 +54,7 @@ describe('keys', () => {
   test.each([
     { name: 'another key id', text: vkey.replace('c74f20a3', 'c74f20a4') },
     { name: 'another name', text: vkey.replace('Peter', 'Pater') },
-    { name: 'a shorter key', text: `${vkey.slice(0, -4)}` },
+    { name: 'a shorter key', text: vkey.slice(0, -4) },
     { name: 'no key', text: '' },
     { name: 'the secret key', text: skey },
     { name: 'a name with a space', text: vkey.replace('PeterNeumann', 'Peter Neumann') },

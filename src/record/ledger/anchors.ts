@@ -65,7 +65,7 @@ export class Anchors {
 
   /** Waits for what is under way. */
   async close(): Promise<void> {
-    await Promise.all(this.#places.map((place) => place.running));
+    await Promise.all(this.#places.flatMap(({ running }) => running ?? []));
   }
 
   async #put(

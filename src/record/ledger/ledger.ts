@@ -29,6 +29,9 @@ const headFileMs = 5000;
  */
 const steadyMs = 60_000;
 
+/** How often a failure that lasts is logged. Milliseconds. */
+const repeatedMs = 60_000;
+
 export type LedgerOptions = {
   readonly store: LedgerStore;
   readonly deploymentKey: DeploymentKey;
@@ -58,6 +61,7 @@ export class Ledger {
   #appendedMs = -Infinity;
   #steadySinceMs: number | null = null;
   #problem: string | null = null;
+  #loggedMs = -Infinity;
   #headFile = { note: '', writtenMs: -Infinity };
 
   constructor(options: LedgerOptions) {
@@ -188,8 +192,11 @@ export class Ledger {
 
   #markDown(problem: string): void {
     this.#steadySinceMs = null;
-    if (this.#problem === problem) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    const isNew = this.#problem === null || nowMs - this.#loggedMs >= repeatedMs;
     this.#problem = problem;
+    if (!isNew) return;
+    this.#loggedMs = nowMs;
     this.#options.log.error('the ledger cannot go on; recording does', { cause: problem });
   }
 
