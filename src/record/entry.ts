@@ -186,6 +186,29 @@ export type ClustersChangeEntry = {
   readonly defaultCluster: string;
 };
 
+/** Somebody took evidence out: committed before its first byte (`begun`), and again when it ended. */
+export type ExportEntry = {
+  readonly kind: 'export';
+  readonly requestId: '';
+  readonly cluster: '';
+  readonly stage: 'begun' | 'ended' | 'broken-off';
+  readonly by: { readonly issuer: string; readonly subject: string; readonly username: string };
+  readonly scope: {
+    readonly kind: 'all' | 'days' | 'approval' | 'requests';
+    /** UTC days, both inclusive; null for no bound. */
+    readonly from: string | null;
+    readonly until: string | null;
+    readonly approval: string | null;
+    readonly requests: readonly string[];
+  };
+  /** What went out; null while it begins. */
+  readonly counts: {
+    readonly records: number;
+    readonly streams: number;
+    readonly ledgerEntries: number;
+  } | null;
+};
+
 /** Entries about the record itself. */
 type OfTheRecord = { readonly requestId: ''; readonly cluster: '' };
 
@@ -205,7 +228,8 @@ export type StreamClosedEntry = OfTheRecord & {
 /** Another process's stream that has no last leaf, and whose process gave no sign of life. */
 export type StreamAbandonedEntry = OfTheRecord & {
   readonly kind: 'stream-abandoned';
-  readonly stream: string;
+  /** The id of that stream; `stream` is the leaf's own. */
+  readonly abandoned: string;
   /** Its last checkpoint: leaves, and the root in base64. */
   readonly size: number;
   readonly root: string;
@@ -223,6 +247,7 @@ export type RestoredEntry = OfTheRecord & {
 };
 
 export type RecordEntry =
+  | ExportEntry
   | StreamEntry
   | StreamClosedEntry
   | StreamAbandonedEntry

@@ -99,6 +99,8 @@ function columnsOf(entry: RecordEntry): Partial<RecordRow> {
         verdict: column(entry.to),
         approval_id: column(entry.approvalId),
       };
+    case 'export':
+      return person(entry.by);
     case 'policy':
     case 'clusters':
     case 'stream':

@@ -34,9 +34,10 @@ describe('places', () => {
       await fileAnchor(file).put(checkpoint);
       await fileAnchor(file).put({ ...checkpoint, size: 8 });
       const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+      const at: unknown = expect.stringMatching(/^\d{4}-.*Z$/);
       expect(lines.map((line): unknown => JSON.parse(line))).toEqual([
-        { size: 7, checkpoint: checkpoint.note },
-        { size: 8, checkpoint: checkpoint.note },
+        { at, size: 7, checkpoint: checkpoint.note },
+        { at, size: 8, checkpoint: checkpoint.note },
       ]);
     } finally {
       rmSync(directory, { recursive: true });

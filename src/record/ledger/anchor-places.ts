@@ -26,7 +26,8 @@ export function fileAnchor(path: string): Anchor {
     put: async ({ note, size }) => {
       const handle = await open(path, 'a', 0o644);
       try {
-        await handle.appendFile(`${JSON.stringify({ size, checkpoint: note })}\n`);
+        const at = new Date().toISOString();
+        await handle.appendFile(`${JSON.stringify({ at, size, checkpoint: note })}\n`);
         await handle.datasync();
       } finally {
         await handle.close();

@@ -168,7 +168,7 @@ export class Ledger {
       kind: 'stream-abandoned',
       requestId: '',
       cluster: '',
-      stream: id,
+      abandoned: id,
       size,
       root,
       problem,
