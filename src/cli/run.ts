@@ -11,6 +11,7 @@ import { migrateCommand } from './migrate.ts';
 import { serveCommand } from './serve.ts';
 import { startCommand } from './start.ts';
 import { tokenCommand } from './token.ts';
+import { verifyCommand } from './verify.ts';
 
 /** Every command, in the order of the help text. */
 export const commands: readonly Command[] = [
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   decisionsCommand,
   approvalsCommand,
   explainCommand,
+  verifyCommand,
   evidenceCommand,
 ];
 

@@ -23,4 +23,5 @@ export { recordedInput } from './recorded-input.ts';
 export { createRecorder, type RecorderOptions } from './recorder.ts';
 export type { AppendEnd, RecordStore, StreamRow } from './record-store.ts';
 export { targetForRecord } from './target-for-record.ts';
+export * from './bundles.ts';
 export * from './evidence.ts';
