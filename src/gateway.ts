@@ -19,7 +19,7 @@ import { openCertificates, type PortCertificates } from './gateway/certificates.
 import type { Clusters } from './gateway/clusters.ts';
 import { logRequest } from './gateway/log-request.ts';
 import { openClusters, openReload, type ConfigReload } from './gateway/open-clusters.ts';
-import { openRecorder } from './gateway/open-record.ts';
+import { deploymentKeyOf, openRecorder } from './gateway/open-record.ts';
 import {
   localIssuerOf,
   openApprovals,
@@ -39,8 +39,13 @@ import {
   withLocalIdentities,
   type LocalIssuer,
 } from './local/index.ts';
-import type { Recorder } from './record/index.ts';
-import { createDecisionStore, createPolicySourceStore, type Store } from './store/index.ts';
+import { createEvidenceExports, type Recorder } from './record/index.ts';
+import {
+  createDecisionStore,
+  createEvidenceSource,
+  createPolicySourceStore,
+  type Store,
+} from './store/index.ts';
 
 export { StartError, type GatewayOptions } from './gateway/parts.ts';
 
@@ -182,15 +187,22 @@ type People = {
 async function openPeople(
   config: Config,
   parts: People,
-  { env, log }: GatewayOptions,
+  options: GatewayOptions,
   closing: Closing[],
 ): Promise<void> {
+  const { env, log } = options;
   const { store, approvals, identifiers, recorder, metrics } = parts;
   const sources = createPolicySourceStore(store);
   metrics.watchRecorder(recorder.available);
   const app = createPeopleApp({
     decisions: createDecisionStore(store),
     approvals,
+    evidence: createEvidenceExports({
+      source: createEvidenceSource(store),
+      recorder,
+      deploymentKey: await deploymentKeyOf(config, options),
+      clock: systemClock,
+    }),
     locate: async (hash, elements) => {
       const kept = await sources.byHash(hash);
       if (kept === null) return err('the sources of this policy were not kept');

@@ -4,6 +4,7 @@ import type { Result } from '../base/result.ts';
 import type { RoleName } from '../config/index.ts';
 import type { Approvals } from '../hold/index.ts';
 import type { Identity } from '../identify/index.ts';
+import type { EvidenceExports } from '../record/index.ts';
 import type { DecisionDetail, DecisionFilter, DecisionPage, DecisionRow } from '../store/index.ts';
 
 /** The record, as people read it. */
@@ -35,6 +36,7 @@ export type PartStatus = {
 export type ConsolePorts = {
   readonly decisions: DecisionReader;
   readonly approvals: Approvals;
+  readonly evidence: EvidenceExports;
   /** File and line of elements in the sources of a hash; an error says why they cannot be told. */
   readonly locate: (
     sourcesHash: string,

@@ -39,6 +39,28 @@ export const decisionQuery = z.object({
   cursor: text('Where the page begins: the cursor of the page before.'),
 });
 
+const ids = (what: string) =>
+  z
+    .union([z.string(), z.array(z.string())])
+    .optional()
+    .transform((given) => (given === undefined ? [] : [given].flat()))
+    .pipe(z.array(z.string().min(1).max(512)).max(300))
+    .openapi({ type: 'array', items: { type: 'string' }, description: what });
+
+/** What an evidence bundle is to hold. */
+export const evidenceQuery = z
+  .object({
+    since: time('Streams opened on the UTC day of this moment or later'),
+    until: time('Streams opened on the UTC day of this moment or earlier'),
+    approval: text('An approval, with the requests that it was about.'),
+    request: ids('Requests, by their Audit-IDs.'),
+  })
+  .refine(
+    ({ since, until, approval, request }) =>
+      [since ?? until, approval, request[0]].filter((one) => one !== undefined).length <= 1,
+    { message: 'give a time, requests, or an approval: one of them' },
+  );
+
 const user = z.object({ issuer: z.string(), subject: z.string(), username: z.string() });
 
 const outcome = z.object({

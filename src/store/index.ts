@@ -12,6 +12,7 @@ export {
   type DecisionStore,
 } from './decisions.ts';
 export type { DecisionRow, Recorded } from './decision-row.ts';
+export { createEvidenceSource } from './evidence.ts';
 export { createLedgerStore } from './ledger.ts';
 export { ensureMigrated, migrate, pendingMigrations } from './migrate.ts';
 export {
