@@ -19,12 +19,12 @@ import { openCertificates, type PortCertificates } from './gateway/certificates.
 import type { Clusters } from './gateway/clusters.ts';
 import { logRequest } from './gateway/log-request.ts';
 import { openClusters, openReload, type ConfigReload } from './gateway/open-clusters.ts';
+import { deploymentKeyOf, openRecorder } from './gateway/open-record.ts';
 import {
   localIssuerOf,
   openApprovals,
   openIdentifiers,
   openPolicies,
-  openRecorder,
   openSessions,
   openStore,
   type Closing,
@@ -40,9 +40,10 @@ import {
   withLocalIdentities,
   type LocalIssuer,
 } from './local/index.ts';
-import { exportFormats, type Recorder } from './record/index.ts';
+import { createEvidenceExports, exportFormats, type Recorder } from './record/index.ts';
 import {
   createDecisionStore,
+  createEvidenceSource,
   createExportStore,
   createPolicySourceStore,
   createSessionStore,
@@ -93,7 +94,7 @@ async function open(
   const dataUrl = urlOf(given.data);
   const store = await openStore(given, options, closing);
   const metrics = createMetrics();
-  const recorder = await openRecorder(given, store, log, closing);
+  const recorder = await openRecorder(given, store, options, closing);
   openSessions(store, log, closing);
 
   const groups = new Map<string, Config['approverGroups'][string]['members']>();
@@ -190,9 +191,10 @@ type People = {
 async function openPeople(
   config: Config,
   parts: People,
-  { env, log }: GatewayOptions,
+  options: GatewayOptions,
   closing: Closing[],
 ): Promise<void> {
+  const { env, log } = options;
   const { store, approvals, identifiers, recorder, metrics } = parts;
   const sources = createPolicySourceStore(store);
   metrics.watchRecorder(recorder.available);
@@ -201,6 +203,12 @@ async function openPeople(
     sessions: createSessionStore(store),
     exports: { ...createExportStore(store, systemClock), formats: exportFormats },
     approvals,
+    evidence: createEvidenceExports({
+      source: createEvidenceSource(store),
+      recorder,
+      deploymentKey: await deploymentKeyOf(config, options),
+      clock: systemClock,
+    }),
     locate: async (hash, elements) => {
       const kept = await sources.byHash(hash);
       if (kept === null) return err('the sources of this policy were not kept');

@@ -14,7 +14,12 @@ import { localIssuerOf, openIdentifiers, type Closing } from '../../src/gateway/
 import { createListener } from '../../src/listen/index.ts';
 import { withLocalIdentities } from '../../src/local/index.ts';
 import { maskPathProblem } from '../../src/mask/index.ts';
-import { createRecorder, loadDigestKey, type RecordStore } from '../../src/record/index.ts';
+import {
+  createRecorder,
+  loadDeploymentKey,
+  loadDigestKey,
+  type RecordStore,
+} from '../../src/record/index.ts';
 
 /**
  * The gateway with a recorder that keeps nothing: the whole path of a request as `gateway.ts` wires it (tokens verified,
@@ -39,6 +44,11 @@ const recorder = createRecorder({
   store: keepsNothing,
   clock: systemClock,
   digestKey: await loadDigestKey(config.dataDirectory),
+  deploymentKey: await loadDeploymentKey({
+    dataDirectory: config.dataDirectory,
+    configured: null,
+    deployment: null,
+  }),
   log,
   onFailure: (event) => log.error('recording', { ...event }),
 });

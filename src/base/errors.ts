@@ -409,6 +409,12 @@ export const errorRegistry = {
     'There is no such record.',
     'List the decisions.',
   ),
+  HOLDGATE_RECORD_EXPORTS_TOO_MANY: entry(
+    503,
+    'ServiceUnavailable',
+    'As many evidence bundles are being made as may be made at a time.',
+    'Ask again when one of them is done.',
+  ),
   HOLDGATE_CONSOLE_REQUEST_INVALID: entry(
     400,
     'BadRequest',

@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { createWriteStream, readFileSync, renameSync, rmSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { pipeline } from 'node:stream/promises';
 import { errorText } from '../base/log.ts';
 import { CommandError, exitCodes, type Io } from './command.ts';
 import { dataDirectoryOf, placeOptions, readGatewayFile } from './gateway-file.ts';
@@ -42,6 +44,12 @@ export type ApiClient = {
     path: string,
     query: Readonly<Record<string, string | undefined>>,
   ) => Promise<Answer>;
+  /** Writes an answer to a file as it comes; the file is there once it is whole. Gives its bytes. */
+  readonly download: (
+    path: string,
+    query: readonly (readonly [string, string])[],
+    file: string,
+  ) => Promise<number>;
 };
 
 type Answer = {
@@ -92,7 +100,27 @@ function messageOf(text: string): string {
   return text.slice(0, 500);
 }
 
-function call(place: Place, method: string, path: string, body: string | null): Promise<Answer> {
+async function call(
+  place: Place,
+  method: string,
+  path: string,
+  body: string | null,
+): Promise<Answer> {
+  const answer = await ask(place, method, path, body);
+  const text = await textOf(answer);
+  const status = answer.statusCode ?? 0;
+  const header = (name: string): string => String(answer.headers[name] ?? '');
+  if (status >= 200 && status < 300) return { text, header };
+  throw new CommandError(`${place.server} answered ${status}: ${messageOf(text)}`);
+}
+
+/** Sends a request; its answer is to be read. What fails before it comes is a CommandError. */
+function ask(
+  place: Place,
+  method: string,
+  path: string,
+  body: string | null,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const sent = httpsRequest(
       `${place.server}${path}`,
@@ -106,33 +134,46 @@ function call(place: Place, method: string, path: string, body: string | null): 
           ...(body === null ? {} : { 'content-type': 'application/json' }),
         },
       },
-      (answer) => {
-        const chunks: Buffer[] = [];
-        let bytes = 0;
-        answer.on('data', (chunk: Buffer) => {
-          bytes += chunk.length;
-          if (bytes > answerBytesMax)
-            answer.destroy(new Error('the answer is too large; narrow the query'));
-          else chunks.push(chunk);
-        });
-        answer.on('error', reject);
-        answer.on('end', () => {
-          const text = Buffer.concat(chunks).toString();
-          const status = answer.statusCode ?? 0;
-          const header = (name: string): string => String(answer.headers[name] ?? '');
-          if (status >= 200 && status < 300) resolve({ text, header });
-          else reject(new CommandError(`${place.server} answered ${status}: ${messageOf(text)}`));
-        });
-      },
+      resolve,
     );
     sent.on('timeout', () => sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
     sent.on('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        cause instanceof CommandError ? cause : new CommandError(explain(place.server, cause)),
-      ),
+      reject(new CommandError(explain(place.server, cause))),
     );
     sent.end(body ?? undefined);
   });
+}
+
+async function textOf(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const pieces: AsyncIterable<Buffer> = answer;
+  for await (const chunk of pieces) {
+    bytes += chunk.length;
+    if (bytes > answerBytesMax) throw new CommandError('the answer is too large; narrow the query');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+async function download(place: Place, path: string, file: string): Promise<number> {
+  const answer = await ask(place, 'GET', path, null);
+  if (answer.statusCode !== 200) {
+    const text = await textOf(answer);
+    throw new CommandError(
+      `${place.server} answered ${answer.statusCode ?? 0}: ${messageOf(text)}`,
+    );
+  }
+  const part = `${file}.part`;
+  const out = createWriteStream(part, { mode: 0o600 });
+  try {
+    await pipeline(answer, out);
+  } catch (cause) {
+    rmSync(part, { force: true });
+    throw new CommandError(`the answer broke off: ${errorText(cause)}`);
+  }
+  renameSync(part, file);
+  return out.bytesWritten;
 }
 
 function explain(server: string, cause: NodeJS.ErrnoException): string {
@@ -158,6 +199,11 @@ export async function apiClient(values: ApiValues, io: Io): Promise<ApiClient> {
   };
   return {
     get: async (path, query = {}) => JSON.parse((await text(path, query)).text) as unknown,
+    download: (path, query, file) => {
+      const pairs = query.map(([name, value]): [string, string] => [name, value]);
+      const parameters = new URLSearchParams(pairs).toString();
+      return download(place, parameters === '' ? path : `${path}?${parameters}`, file);
+    },
     post: async (path, body) =>
       JSON.parse((await call(place, 'POST', path, JSON.stringify(body))).text) as unknown,
     text,

@@ -1,5 +1,5 @@
 import { errorText } from '../base/log.ts';
-import { Reconciliation, RecordedCalls, type Finding, type Reconciled } from '../record/index.ts';
+import { Reconciliation, RecordedCalls, type CallFinding, type Reconciled } from '../record/index.ts';
 import { apiClient, apiHelp, apiOptions, type ApiClient } from './api-client.ts';
 import { readAuditFiles } from './audit-files.ts';
 import { CommandError, exitCodes, parse, type Command, type Io } from './command.ts';
@@ -114,7 +114,7 @@ const isoRange = ({ sinceMs, untilMs }: Range): { since: string; until: string }
   until: new Date(untilMs).toISOString(),
 });
 
-const TITLES: Readonly<Record<Finding['kind'], string>> = {
+const TITLES: Readonly<Record<CallFinding['kind'], string>> = {
   'gateway-credential': "with the gateway's credential, and not on record",
   unrecorded:
     'went round the gateway: writes, sessions and reads of secrets that no record explains',

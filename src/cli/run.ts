@@ -3,6 +3,7 @@ import { approvalsCommand } from './approvals.ts';
 import { checkCommand } from './check.ts';
 import { CommandError, exitCodes, type Command, type Io } from './command.ts';
 import { decisionsCommand } from './decisions.ts';
+import { evidenceCommand } from './evidence.ts';
 import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
 import { helpText } from './help.ts';
@@ -13,6 +14,7 @@ import { serveCommand } from './serve.ts';
 import { sessionsCommand } from './sessions.ts';
 import { startCommand } from './start.ts';
 import { tokenCommand } from './token.ts';
+import { verifyCommand } from './verify.ts';
 
 /** Every command, in the order of the help text. */
 export const commands: readonly Command[] = [
@@ -28,6 +30,8 @@ export const commands: readonly Command[] = [
   explainCommand,
   exportCommand,
   reconcileCommand,
+  verifyCommand,
+  evidenceCommand,
 ];
 
 /** argv to exit code. Whatever fails is one message on standard error, never a stack. */

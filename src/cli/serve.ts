@@ -9,7 +9,7 @@ import { configOf } from './gateway-file.ts';
 export async function startOrFail(
   config: Config,
   io: Io,
-  more: Pick<GatewayOptions, 'onFatal' | 'configFile'>,
+  more: Pick<GatewayOptions, 'onFatal' | 'configFile' | 'acknowledgeRestored'>,
 ): Promise<Gateway> {
   const lines = new GatheredLines({ write: io.err });
   flushAtExit(lines);
@@ -47,9 +47,14 @@ Runs the gateway until SIGINT or SIGTERM, then drains. Logs are JSON lines on st
 Clusters follow the saved file at once, also at SIGHUP; what else changes in it needs a restart.
 
   -c, --config FILE     the configuration (docs/configuration.md)
+  --acknowledge-restored-database
+                        go on with a database that is not the one this gateway recorded into last; that is recorded
 `,
   run: async (args, io) => {
-    const { values } = parse(args, { config: { type: 'string', short: 'c' } });
+    const { values } = parse(args, {
+      config: { type: 'string', short: 'c' },
+      'acknowledge-restored-database': { type: 'boolean', default: false },
+    });
     if (values.config === undefined) throw new CommandError('--config is missing', exitCodes.usage);
     const config = await configOf(values.config, io);
     const { fatal, stopped } = untilStopped(io);
@@ -57,7 +62,11 @@ Clusters follow the saved file at once, also at SIGHUP; what else changes in it 
     let gateway: Gateway | null = null;
     // While it starts there is nothing to do: what is saved meanwhile is taken right after.
     io.onHangup(() => void gateway?.reload());
-    gateway = await startOrFail(config, io, { onFatal: fatal, configFile });
+    gateway = await startOrFail(config, io, {
+      onFatal: fatal,
+      configFile,
+      acknowledgeRestored: values['acknowledge-restored-database'],
+    });
     const why = await stopped;
     await gateway.close();
     if (why !== null) throw new CommandError(why);

@@ -8,7 +8,7 @@ import { ok } from '../base/result.ts';
 import { Secret } from '../base/secret.ts';
 import { shippedPoliciesDirectory, type ClusterConfig, type Config } from '../config/index.ts';
 import { createUpstream } from '../forward/index.ts';
-import { startGateway, StartError, type Gateway } from '../gateway.ts';
+import { startGateway, StartError, type Gateway, type GatewayOptions } from '../gateway.ts';
 import {
   applyDemoObjects,
   cloneBuildScript,
@@ -175,6 +175,8 @@ control plane, all on loopback, and prints lines to paste. Runs until Ctrl-C; st
   --data-port N         default 8443
   --people-port N       default 8444
   --policies DIR        default: the shipped ones
+  --acknowledge-restored-database
+                        go on with a database that is not the one this gateway recorded into last; that is recorded
 `,
   run: async (args, io) => {
     const { values } = parse(args, {
@@ -184,6 +186,7 @@ control plane, all on loopback, and prints lines to paste. Runs until Ctrl-C; st
       'data-port': { type: 'string', default: '8443' },
       'people-port': { type: 'string', default: '8444' },
       policies: { type: 'string', default: shippedPoliciesDirectory },
+      'acknowledge-restored-database': { type: 'boolean', default: false },
     });
     const ports = {
       data: portOf(values['data-port'], '--data-port'),
@@ -207,7 +210,10 @@ control plane, all on loopback, and prints lines to paste. Runs until Ctrl-C; st
       policiesDirectory: resolve(values.policies),
     });
     try {
-      await runUntilStopped(behind, config, io, log);
+      await runUntilStopped(behind, config, io, {
+        log,
+        acknowledgeRestored: values['acknowledge-restored-database'],
+      });
     } finally {
       await behind.stop();
     }
@@ -215,11 +221,16 @@ control plane, all on loopback, and prints lines to paste. Runs until Ctrl-C; st
   },
 };
 
-async function runUntilStopped(behind: Behind, config: Config, io: Io, log: Log): Promise<void> {
+async function runUntilStopped(
+  behind: Behind,
+  config: Config,
+  io: Io,
+  more: Pick<GatewayOptions, 'log' | 'acknowledgeRestored'>,
+): Promise<void> {
   const { fatal, stopped } = untilStopped(io);
   let gateway: Gateway;
   try {
-    gateway = await startGateway(config, { env: io.env, log, onFatal: fatal });
+    gateway = await startGateway(config, { env: io.env, ...more, onFatal: fatal });
   } catch (cause) {
     throw new CommandError(
       cause instanceof StartError

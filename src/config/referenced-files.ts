@@ -35,6 +35,9 @@ const FILES: readonly (readonly [string, Kind])[] = [
   ['policies.verification.keys.*.publicKey', 'file'],
   ['policies.verification.keys.*.secret.file', 'file'],
   ['policies.opa', 'program'],
+  ['record.deploymentKey.file', 'file'],
+  ['record.anchors.file', 'made'],
+  ['record.anchors.webhook.token.file', 'file'],
 ];
 
 const VARIABLES = [
@@ -42,6 +45,8 @@ const VARIABLES = [
   'database.url.env',
   'policies.bundle.token.env',
   'policies.verification.keys.*.secret.env',
+  'record.deploymentKey.env',
+  'record.anchors.webhook.token.env',
 ];
 
 /** The configuration with every path made absolute, relative ones counted from `baseDirectory`. */

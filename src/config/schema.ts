@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { issuerSchema } from './issuer-schema.ts';
 import { policiesSchema } from './policies-schema.ts';
+import { recordSchema } from './record-schema.ts';
 import { seconds } from './seconds.ts';
 import { secretSource, type SecretSource } from './secret-source.ts';
 
@@ -187,6 +188,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The clocks of approvals.'),
+  record: recordSchema.prefault({}).describe('The evidence that records were not changed.'),
   drainSeconds: seconds(
     15,
     'How long a shutdown may take, and how long calls may go on in a cluster that was removed or changed.',

@@ -5,13 +5,14 @@ import { bodyLimit } from 'hono/body-limit';
 import { secureHeaders } from 'hono/secure-headers';
 import { stream } from 'hono/streaming';
 import { DependencyError, refusal, type Refusal } from '../base/errors.ts';
-import { errorText } from '../base/log.ts';
+import { errorText, type Log } from '../base/log.ts';
 import { statusOf } from '../kube/status.ts';
 import type { RoleName } from '../config/index.ts';
 import type { Identity } from '../identify/index.ts';
 import type { DecisionFilter } from '../store/index.ts';
 import { exportAnswer } from './export-answer.ts';
 import type { ConsolePorts } from './ports.ts';
+import { evidenceScope } from './evidence-scope.ts';
 import * as routes from './routes.ts';
 import { sessionRoutes } from './session-routes.ts';
 
@@ -93,6 +94,7 @@ export function createPeopleApp(ports: ConsolePorts): App {
   const mayRead = (context: Context<Env>): void =>
     void valueOf(ports.requireRole(context.get('person'), READERS));
   sessionRoutes(app, ports.sessions, { mayRead, valueOf, answer });
+  evidenceRoutes(app, ports);
   app.openAPIRegistry.registerComponent('securitySchemes', 'oidc', {
     type: 'http',
     scheme: 'bearer',
@@ -253,5 +255,37 @@ function approvalRoutes(app: App, ports: ConsolePorts): void {
       context.req.valid('json'),
     );
     return answer({ ...approval });
+  });
+}
+
+function evidenceRoutes(app: App, ports: ConsolePorts): void {
+  app.openapi(routes.exportEvidence, async (context) => {
+    const person = context.get('person');
+    valueOf(ports.requireRole(person, ['auditor']));
+    const { issuer, subject, username } = person;
+    const scope = evidenceScope(context.req.valid('query'));
+    const bundle = valueOf(await ports.evidence.open(scope, { issuer, subject, username }));
+    const body = new Response(bytesOf(bundle, ports.log));
+    body.headers.set('content-type', 'application/x-tar');
+    return body;
+  });
+}
+
+/** Pieces as an answer's body: made as they are read. Where they break off, so does the answer. */
+function bytesOf(pieces: AsyncGenerator<Buffer, void, void>, log: Log): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    pull: async (controller) => {
+      try {
+        const next = await pieces.next();
+        if (next.done === true) controller.close();
+        else controller.enqueue(new Uint8Array(next.value));
+      } catch (cause) {
+        log.error('an evidence bundle broke off', { cause: errorText(cause) });
+        throw cause;
+      }
+    },
+    cancel: async () => {
+      await pieces.return();
+    },
   });
 }

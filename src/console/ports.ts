@@ -4,7 +4,7 @@ import type { Result } from '../base/result.ts';
 import type { RoleName } from '../config/index.ts';
 import type { Approvals } from '../hold/index.ts';
 import type { Identity } from '../identify/index.ts';
-import type { ExportFormat, ExportFormatName } from '../record/index.ts';
+import type { EvidenceExports, ExportFormat, ExportFormatName } from '../record/index.ts';
 import type {
   DecisionDetail,
   DecisionFilter,
@@ -52,6 +52,7 @@ export type ConsolePorts = {
   readonly sessions: SessionStore;
   readonly exports: RecordExports;
   readonly approvals: Approvals;
+  readonly evidence: EvidenceExports;
   /** File and line of elements in the sources of a hash; an error says why they cannot be told. */
   readonly locate: (
     sourcesHash: string,

@@ -6,6 +6,7 @@ import {
   decisionDetail,
   decisionPage,
   decisionQuery,
+  evidenceQuery,
   explained,
   exportQuery,
   idParameter,
@@ -99,6 +100,23 @@ export const showApproval = createRoute({
   security,
   request: { params: idParameter },
   responses: { 200: json(approvalItem, 'The approval.'), ...refused },
+});
+
+export const exportEvidence = createRoute({
+  method: 'get',
+  path: '/api/v1/evidence',
+  summary: 'Makes an evidence bundle, for holdgate verify',
+  description:
+    'Role auditor. Whole streams of the days between since and until, or with request or approval single records with proofs.',
+  security,
+  request: { query: evidenceQuery },
+  responses: {
+    200: {
+      content: { 'application/x-tar': { schema: z.string().openapi({ format: 'binary' }) } },
+      description: 'The bundle.',
+    },
+    ...refused,
+  },
 });
 
 const vote = (kind: 'approve' | 'deny') =>

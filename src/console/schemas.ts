@@ -70,6 +70,27 @@ export const exportQuery = z.object({
     description: 'Seconds for which a decision without an outcome is held back. Not for records.',
   }),
 });
+const ids = (what: string) =>
+  z
+    .union([z.string(), z.array(z.string())])
+    .optional()
+    .transform((given) => (given === undefined ? [] : [given].flat()))
+    .pipe(z.array(z.string().min(1).max(512)).max(300))
+    .openapi({ type: 'array', items: { type: 'string' }, description: what });
+
+/** What an evidence bundle is to hold. */
+export const evidenceQuery = z
+  .object({
+    since: time('Streams opened on the UTC day of this moment or later'),
+    until: time('Streams opened on the UTC day of this moment or earlier'),
+    approval: text('An approval, with the requests that it was about.'),
+    request: ids('Requests, by their Audit-IDs.'),
+  })
+  .refine(
+    ({ since, until, approval, request }) =>
+      [since ?? until, approval, request[0]].filter((one) => one !== undefined).length <= 1,
+    { message: 'give a time, requests, or an approval: one of them' },
+  );
 
 const user = z.object({ issuer: z.string(), subject: z.string(), username: z.string() });
 

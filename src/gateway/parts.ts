@@ -13,12 +13,11 @@ import { createApprovals, type Approvals } from '../hold/index.ts';
 import { createIdentifier, fetchJson, type FetchJson, type Identifier } from '../identify/index.ts';
 import { openLocalIssuer, withLocalIdentities, type LocalIssuer } from '../local/index.ts';
 import { maskPathProblem } from '../mask/index.ts';
-import { createRecorder, loadDigestKey, type Recorder } from '../record/index.ts';
+import type { Recorder } from '../record/index.ts';
 import {
   connectStore,
   createApprovalStore,
   createPolicySourceStore,
-  createRecordStore,
   createSessionProjection,
   ensureMigrated,
   type Store,
@@ -33,6 +32,8 @@ export type GatewayOptions = {
   readonly onFatal: (why: string) => void;
   /** The file that the configuration was loaded from: it is watched. Absent: nothing is reloaded. */
   readonly configFile?: string;
+  /** Go on with a database that is not the one this gateway saw last, and record that. */
+  readonly acknowledgeRestored?: boolean;
 };
 
 /** A start that cannot succeed: the message is for the operator, and complete. */
@@ -63,23 +64,6 @@ export async function openStore(
   closing.push({ name: 'database', close: () => store.close() });
   await ensureMigrated(store, { migrate: false, log });
   return store;
-}
-
-export async function openRecorder(
-  config: Config,
-  store: Store,
-  log: Log,
-  closing: Closing[],
-): Promise<Recorder> {
-  const recorder = createRecorder({
-    store: createRecordStore(store),
-    clock: systemClock,
-    digestKey: await loadDigestKey(config.dataDirectory),
-    log,
-    onFailure: (event) => log.error('recording', { ...event }),
-  });
-  closing.push({ name: 'recorder', close: () => recorder.close() });
-  return recorder;
 }
 
 /** Sessions and commands follow the record, also what an earlier process left behind. */

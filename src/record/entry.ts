@@ -190,7 +190,72 @@ export type ClustersChangeEntry = {
   readonly defaultCluster: string;
 };
 
+/** Somebody took evidence out: committed before its first byte (`begun`), and again when it ended. */
+export type ExportEntry = {
+  readonly kind: 'export';
+  readonly requestId: '';
+  readonly cluster: '';
+  readonly stage: 'begun' | 'ended' | 'broken-off';
+  readonly by: { readonly issuer: string; readonly subject: string; readonly username: string };
+  readonly scope: {
+    readonly kind: 'all' | 'days' | 'approval' | 'requests';
+    /** UTC days, both inclusive; null for no bound. */
+    readonly from: string | null;
+    readonly until: string | null;
+    readonly approval: string | null;
+    readonly requests: readonly string[];
+  };
+  /** What went out; null while it begins. */
+  readonly counts: {
+    readonly records: number;
+    readonly streams: number;
+    readonly ledgerEntries: number;
+  } | null;
+};
+
+/** Entries about the record itself. */
+type OfTheRecord = { readonly requestId: ''; readonly cluster: '' };
+
+/** The first leaf of a stream: who may sign its checkpoints. */
+export type StreamEntry = OfTheRecord & {
+  readonly kind: 'stream';
+  /** A signed note: see `signing/stream-certificate.ts`. */
+  readonly certificate: string;
+};
+
+/** The last leaf of a stream that was ended in order. */
+export type StreamClosedEntry = OfTheRecord & {
+  readonly kind: 'stream-closed';
+  readonly reason: 'rotation' | 'shutdown';
+};
+
+/** Another process's stream that has no last leaf, and whose process gave no sign of life. */
+export type StreamAbandonedEntry = OfTheRecord & {
+  readonly kind: 'stream-abandoned';
+  /** The id of that stream; `stream` is the leaf's own. */
+  readonly abandoned: string;
+  /** Its last checkpoint: leaves, and the root in base64. */
+  readonly size: number;
+  readonly root: string;
+  /** Why its checkpoint cannot be believed; empty where it can. */
+  readonly problem: string;
+};
+
+/** An operator went on with a database that is not the one this gateway saw last. */
+export type RestoredEntry = OfTheRecord & {
+  readonly kind: 'restored';
+  /** The ledger's checkpoint that this gateway saw last, as a signed note. */
+  readonly seen: string;
+  /** That of the database; empty where it has none. */
+  readonly found: string;
+};
+
 export type RecordEntry =
+  | ExportEntry
+  | StreamEntry
+  | StreamClosedEntry
+  | StreamAbandonedEntry
+  | RestoredEntry
   | DecisionEntry
   | AttemptEntry
   | ReleaseEntry

@@ -3,8 +3,20 @@ import type { Ids } from '../base/ids.ts';
 import { errorText, type Log } from '../base/log.ts';
 import { CommitQueue, notRecorded, type Waiting } from './commit-queue.ts';
 import type { RecordEntry } from './entry.ts';
-import { makeLeaf, type Leaf } from './leaf.ts';
-import type { RecordStore, StreamRow } from './record-store.ts';
+import {
+  entriesBatch,
+  firstBatch,
+  lastBatch,
+  newStream,
+  stateAfter,
+  takesMore,
+  type Batch,
+  type OpenStream,
+  type StreamState,
+} from './open-stream.ts';
+import type { RecordStore } from './record-store.ts';
+import type { RecorderEvent } from './recorder-event.ts';
+import type { DeploymentKey } from './signing/deployment-key.ts';
 
 /** How long a caller waits for its commit. Milliseconds. */
 const commitTimeoutMs = 5000;
@@ -13,36 +25,17 @@ const commitTimeoutMs = 5000;
 const sweepMs = 250;
 const retryMs = { first: 50, max: 1000 } as const;
 
-/** A stream is for a UTC day; leap seconds are not in Unix time. Milliseconds. */
-const dayMs = 86_400_000;
-
-/** What the recorder tells whoever watches it. */
-export type RecorderEvent =
-  | { readonly kind: 'down'; readonly message: string }
-  | { readonly kind: 'recovered'; readonly downMs: number }
-  /** Recording ended for good: somebody else writes this process's stream, or the recorder has a bug. */
-  | { readonly kind: 'stopped'; readonly message: string };
-
 type GroupCommitOptions = {
   readonly store: RecordStore;
+  readonly deploymentKey: DeploymentKey;
   readonly clock: Clock;
   readonly ids: Ids;
   /** Host and process, for people. */
   readonly replica: string;
   readonly log: Log;
   readonly onEvent: (event: RecorderEvent) => void;
-};
-
-type Stream = StreamRow & {
-  readonly openedMonotonicMs: number;
-  /** The end of its UTC day, milliseconds since the Unix epoch. */
-  readonly endsMs: number;
-  size: number;
-};
-type Batch = {
-  readonly stream: Stream;
-  readonly waiting: readonly Waiting[];
-  readonly leaves: readonly Leaf[];
+  /** Told after each commit what is committed of the stream: it must be quick, and never throw. */
+  readonly onCommitted: (state: StreamState) => void;
 };
 
 /**
@@ -58,7 +51,7 @@ export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #queue = new CommitQueue();
   #batch: Batch | null = null;
-  #stream: Stream | null = null;
+  #stream: OpenStream | null = null;
   #running: Promise<void> | null = null;
   #sweep: NodeJS.Timeout | null = null;
   #callSinceMs: number | null = null;
@@ -155,79 +148,93 @@ export class GroupCommit {
   }
 
   async #step(): Promise<void> {
-    this.#batch ??= this.#nextBatch(this.#streamOfToday() ?? (await this.#openStream()));
+    this.#batch ??= await this.#nextBatch();
     const batch = this.#batch;
     if (batch === null) return;
-    const { stream, leaves, waiting } = batch;
-    const end = await this.#options.store.append(stream, leaves);
+    const { stream, leaves, waiting, checkpoint } = batch;
+    const end = await this.#options.store.append(stream, leaves, checkpoint);
     this.#batch = null;
     switch (end.kind) {
       case 'committed':
-        stream.size += leaves.length;
+        // Only now: a batch that failed leaves the tree as it was.
+        stream.frontier = batch.frontier;
         for (const one of waiting) one.settle(null);
+        this.#options.onCommitted(stateAfter(batch));
+        if (batch.role === 'last') await this.#noteClosed(stream);
         return;
       case 'refused':
-        if (waiting.length > 1) {
-          this.#queue.isolate(waiting);
-          return;
-        }
-        this.#options.log.error('the database refused a record', { reason: end.reason });
-        waiting[0]?.settle(`the database refused it: ${end.reason}`);
+        this.#refused(batch, end.reason);
         return;
-      case 'fork': {
-        const message = `another writer has record ${end.seq} of stream ${stream.id}`;
-        for (const one of waiting) one.settle(message);
-        this.#stop(message);
-      }
+      case 'fork':
+        this.#batch = batch;
+        this.#stop(`another writer has record ${end.seq} of stream ${stream.id}`);
     }
   }
 
-  /** The open stream, where it is that of today. */
-  #streamOfToday(): Stream | null {
-    const stream = this.#stream;
-    if (stream === null) return null;
-    const nowMs = this.#options.clock.nowMs();
-    return nowMs < stream.endsMs && nowMs >= stream.endsMs - dayMs ? stream : null;
+  #refused({ role, waiting }: Batch, reason: string): void {
+    if (waiting.length > 1) {
+      this.#queue.isolate(waiting);
+      return;
+    }
+    this.#options.log.error('the database refused a record', { role, reason });
+    waiting[0]?.settle(`the database refused it: ${reason}`);
+    // A stream without its certificate proves nothing.
+    if (role === 'first') this.#stop(`the database refused the certificate of a stream: ${reason}`);
+    if (role === 'last') this.#stream = null;
+  }
+
+  /** What is to be committed next: first a stream's certificate, last its end; null where nothing waits. */
+  async #nextBatch(): Promise<Batch | null> {
+    const { clock } = this.#options;
+    const nowMs = clock.nowMs();
+    if (this.#stream !== null && !takesMore(this.#stream, nowMs)) {
+      return lastBatch(this.#stream, 'rotation', { nowMs, monotonicMs: clock.monotonicMs() });
+    }
+    const stream = this.#stream ?? (await this.#openStream(nowMs));
+    if (stream.frontier.size === 0) return firstBatch(stream);
+    const waiting = this.#queue.take();
+    return waiting.length === 0 ? null : entriesBatch(stream, waiting);
   }
 
   /** Opens the stream of a new day, its row committed before its first record. */
-  async #openStream(): Promise<Stream> {
-    const { clock, ids, replica, store } = this.#options;
-    const nowMs = clock.nowMs();
-    const openedAt = isoTime(nowMs);
-    await this.#closeStream();
-    const row = { id: ids.next(), epoch: openedAt.slice(0, 10), replica, openedAt };
-    await store.openStream(row);
+  async #openStream(nowMs: number): Promise<OpenStream> {
+    const { clock, ids, replica, store, deploymentKey } = this.#options;
     const openedMonotonicMs = this.#queue.oldestMonotonicMs() ?? clock.monotonicMs();
-    const endsMs = (Math.floor(nowMs / dayMs) + 1) * dayMs;
-    this.#stream = { ...row, openedMonotonicMs, endsMs, size: 0 };
-    return this.#stream;
+    const id = ids.next();
+    const stream = newStream({ id, replica, nowMs, openedMonotonicMs, deploymentKey });
+    const { epoch, openedAt } = stream;
+    await store.openStream({ id, epoch, replica, openedAt });
+    this.#stream = stream;
+    return stream;
   }
 
+  /** Ends the stream at a shutdown: once, as nobody waits for it. Without it the stream reads as one that was abandoned. */
   async #closeStream(): Promise<void> {
+    const { clock, log, store } = this.#options;
     const stream = this.#stream;
-    if (stream === null) return;
-    this.#stream = null;
-    const closedAt = new Date(this.#options.clock.nowMs()).toISOString();
-    await this.#options.store.closeStream(stream, stream.size, closedAt).catch((cause: unknown) => {
-      // For people only: a stream without it reads as one whose process ended.
-      const fields = { stream: stream.id, cause: errorText(cause) };
-      this.#options.log.warn('cannot note the end of a record stream', fields);
-    });
-  }
-
-  #nextBatch(stream: Stream): Batch | null {
-    const waiting = this.#queue.take();
-    if (waiting.length === 0) return null;
-    const leaves = waiting.map((one, index) =>
-      makeLeaf(one.sealed, {
+    if (stream === null || stream.frontier.size === 0) return;
+    const now = { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+    this.#batch = lastBatch(stream, 'shutdown', now);
+    const late = setTimeout(() => store.reset('the end of a stream is late'), commitTimeoutMs);
+    await this.#step().catch((cause: unknown) =>
+      log.warn('cannot end a record stream in order', {
         stream: stream.id,
-        seq: stream.size + index,
-        ts: one.ts,
-        monoNs: Math.max(0, Math.round((one.monotonicMs - stream.openedMonotonicMs) * 1e6)),
+        cause: errorText(cause),
       }),
     );
-    return { stream, waiting, leaves };
+    clearTimeout(late);
+  }
+
+  async #noteClosed(stream: OpenStream): Promise<void> {
+    this.#stream = null;
+    const { clock, log, store } = this.#options;
+    const { id, frontier } = stream;
+    // For people only: its last leaf says the same.
+    await store
+      .closeStream(stream, frontier.size, isoTime(clock.nowMs()))
+      .catch((cause: unknown) =>
+        log.warn('cannot note the end of a record stream', { stream: id, cause: errorText(cause) }),
+      );
   }
 
   /** Answers whoever waited too long, and drops the connections of a call that does not return. */
@@ -272,6 +279,7 @@ export class GroupCommit {
     for (const one of this.#waiting()) one.settle(message);
     this.#queue.removeBefore(Infinity);
     this.#batch = null;
+    this.#stream = null;
     this.#end();
     this.#options.log.error('recording has stopped; look into it, then restart the gateway', {
       cause: message,

@@ -18,10 +18,12 @@ export type {
 } from './entry.ts';
 export { loadDigestKey } from './digest-key.ts';
 export * from './export/index.ts';
-export type { RecorderEvent } from './group-commit.ts';
+export type { RecorderEvent } from './recorder-event.ts';
 export type { Leaf } from './leaf.ts';
 export { recordedInput } from './recorded-input.ts';
 export * from './reconcile/index.ts';
 export { createRecorder, type RecorderOptions } from './recorder.ts';
 export type { AppendEnd, RecordStore, StreamRow } from './record-store.ts';
 export { targetForRecord } from './target-for-record.ts';
+export * from './bundles.ts';
+export * from './evidence.ts';

@@ -24,8 +24,15 @@ export type AppendEnd =
 export type RecordStore = {
   /** Makes the day's partition and the stream's row; the same stream again is no error. */
   readonly openStream: (stream: StreamRow) => Promise<void>;
-  /** Inserts a batch in one transaction. Leaves that are there already with the same hash count as committed. */
-  readonly append: (stream: StreamRow, batch: readonly Leaf[]) => Promise<AppendEnd>;
+  /**
+   * Inserts a batch in one transaction, with the stream's signed checkpoint on its last row. Leaves that are there already
+   * with the same hash count as committed.
+   */
+  readonly append: (
+    stream: StreamRow,
+    batch: readonly Leaf[],
+    checkpoint: string,
+  ) => Promise<AppendEnd>;
   /** Notes the orderly end of a stream. */
   readonly closeStream: (stream: StreamRow, size: number, closedAt: string) => Promise<void>;
   /** Drops connections that hang, so that calls under way reject. */

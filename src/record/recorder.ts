@@ -5,17 +5,24 @@ import { randomIds, type Ids } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { Secret } from '../base/secret.ts';
 import type { Recorder } from './entry.ts';
-import { GroupCommit, type RecorderEvent } from './group-commit.ts';
+import { GroupCommit } from './group-commit.ts';
+import type { StreamState } from './open-stream.ts';
 import type { RecordStore } from './record-store.ts';
+import type { RecorderEvent } from './recorder-event.ts';
+import type { DeploymentKey } from './signing/deployment-key.ts';
 
 export type RecorderOptions = {
   readonly store: RecordStore;
   readonly clock: Clock;
   /** The key of `loadDigestKey`: hexadecimal digits. */
   readonly digestKey: Secret;
+  /** The key of `loadDeploymentKey`: it vouches for each stream's own. */
+  readonly deploymentKey: DeploymentKey;
   readonly log: Log;
   /** Told when recording breaks, recovers or stops: for metrics and alerts. */
   readonly onFailure: (event: RecorderEvent) => void;
+  /** Told after each commit what is committed of the stream: for the ledger. Quick, and never throws. */
+  readonly onCommitted?: (state: StreamState) => void;
   /** Names streams; random by default. */
   readonly ids?: Ids;
   /** Names this process in its streams; host and process id by default. */
@@ -30,8 +37,10 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const { store, clock, log, onFailure } = options;
   const commit = new GroupCommit({
     store,
+    deploymentKey: options.deploymentKey,
     clock,
     log,
+    onCommitted: options.onCommitted ?? (() => {}),
     ids: options.ids ?? randomIds,
     replica: options.replica ?? `${hostname()}/${process.pid}`,
     onEvent: onFailure,

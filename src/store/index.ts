@@ -13,6 +13,8 @@ export {
 } from './decisions.ts';
 export type { DecisionRow, Recorded } from './decision-row.ts';
 export { createExportStore, type ExportPage, type ExportRequest } from './export.ts';
+export { createEvidenceSource } from './evidence.ts';
+export { createLedgerStore } from './ledger.ts';
 export { ensureMigrated, migrate, pendingMigrations } from './migrate.ts';
 export {
   createPolicySourceStore,

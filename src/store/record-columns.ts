@@ -22,6 +22,8 @@ type RecordRow = {
   readonly code: string | null;
   readonly status: number | null;
   readonly approval_id: string | null;
+  /** On the last row of a batch: the signed checkpoint of the stream up to it. */
+  readonly checkpoint: string | null;
 };
 
 /**
@@ -35,7 +37,7 @@ const rulesCountMax = 64;
  * The columns that are derived from a leaf for search: cut, and without what PostgreSQL's text cannot hold (NUL, halves of
  * surrogate pairs), so that no caller can write a record that cannot be stored.
  */
-export function recordRow(leaf: Leaf): RecordRow {
+export function recordRow(leaf: Leaf, checkpoint: string | null): RecordRow {
   const { entry } = leaf;
   return {
     ...noColumns,
@@ -47,6 +49,7 @@ export function recordRow(leaf: Leaf): RecordRow {
     ts: leaf.ts,
     cluster: column(entry.cluster) ?? '',
     ...columnsOf(entry),
+    checkpoint,
   };
 }
 
@@ -63,6 +66,7 @@ const noColumns = {
   code: null,
   status: null,
   approval_id: null,
+  checkpoint: null,
 };
 
 function columnsOf(entry: RecordEntry): Partial<RecordRow> {
@@ -95,8 +99,14 @@ function columnsOf(entry: RecordEntry): Partial<RecordRow> {
         verdict: column(entry.to),
         approval_id: column(entry.approvalId),
       };
+    case 'export':
+      return person(entry.by);
     case 'policy':
     case 'clusters':
+    case 'stream':
+    case 'stream-closed':
+    case 'stream-abandoned':
+    case 'restored':
       return {};
   }
 }

@@ -1,5 +1,5 @@
 import type { Sql } from 'postgres';
-import type { Leaf, RecordStore } from '../record/index.ts';
+import type { Leaf, RecordStore, StreamRow } from '../record/index.ts';
 import { isStatementError, postgresError, unavailable } from './failure.ts';
 import { recordRow } from './record-columns.ts';
 import type { Store } from './store.ts';
@@ -16,15 +16,16 @@ export function createRecordStore(store: Pick<Store, 'recording'>): RecordStore 
         await sql.begin(async (tx) => {
           await tx`select open_epoch(${stream.epoch}::text::date)`;
           await tx`
-            insert into streams (id, epoch, replica, opened_at)
-            values (${stream.id}, ${stream.epoch}::text::date, ${stream.replica}, ${stream.openedAt}::text::timestamptz)
+            insert into streams (id, epoch, replica, opened_at, seen_at, settled)
+            values (${stream.id}, ${stream.epoch}::text::date, ${stream.replica}, ${stream.openedAt}::text::timestamptz,
+              clock_timestamp(), false)
             on conflict (id) do nothing`;
         });
       }),
-    append: async (stream, batch) => {
+    append: async (stream, batch, checkpoint) => {
       try {
         return await recording.raw(async (sql) => {
-          const count = await insert(sql, stream.epoch, stream.id, batch);
+          const count = await insert(sql, stream, batch, checkpoint);
           if (count === batch.length) return { kind: 'committed' };
           const seq = await firstDifference(sql, stream.epoch, stream.id, batch);
           return seq === null ? { kind: 'committed' } : { kind: 'fork', seq };
@@ -51,23 +52,27 @@ export function createRecordStore(store: Pick<Store, 'recording'>): RecordStore 
 /** Inserts what is not there yet, and says how many rows that were. */
 async function insert(
   sql: Sql,
-  epoch: string,
-  stream: string,
+  { epoch, id: stream }: StreamRow,
   batch: readonly Leaf[],
+  checkpoint: string,
 ): Promise<number> {
-  const rows = JSON.stringify(batch.map(recordRow));
+  const last = batch.length - 1;
+  const rows = JSON.stringify(
+    batch.map((leaf, index) => recordRow(leaf, index === last ? checkpoint : null)),
+  );
   const result = await sql`
     insert into records (
       epoch, stream, seq, leaf, bytes, kind, request_id, ts, cluster, username, issuer, subject,
-      verb, resource, namespace, name, verdict, rules, code, status, approval_id)
+      verb, resource, namespace, name, verdict, rules, code, status, approval_id, checkpoint)
     select
       ${epoch}::text::date, ${stream}::text, r.seq, decode(r.leaf, 'hex'), convert_to(r.bytes, 'UTF8'),
       r.kind, r.request_id, r.ts, r.cluster, r.username, r.issuer, r.subject,
-      r.verb, r.resource, r.namespace, r.name, r.verdict, r.rules, r.code, r.status, r.approval_id
+      r.verb, r.resource, r.namespace, r.name, r.verdict, r.rules, r.code, r.status, r.approval_id,
+      r.checkpoint
     from jsonb_to_recordset(${rows}::text::jsonb) as r(
       seq bigint, leaf text, bytes text, kind text, request_id text, ts timestamptz, cluster text,
       username text, issuer text, subject text, verb text, resource text, namespace text, name text,
-      verdict text, rules text[], code text, status integer, approval_id text)
+      verdict text, rules text[], code text, status integer, approval_id text, checkpoint text)
     on conflict (epoch, stream, seq) do nothing`;
   return result.count;
 }

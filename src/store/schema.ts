@@ -1,5 +1,6 @@
 import {
   bigint,
+  boolean,
   customType,
   date,
   integer,
@@ -29,6 +30,9 @@ export const streams = pgTable('streams', {
   openedAt: instant('opened_at').notNull(),
   closedAt: instant('closed_at'),
   closedSize: bigint('closed_size', { mode: 'number' }),
+  seenAt: instant('seen_at'),
+  ledgerSize: bigint('ledger_size', { mode: 'number' }).notNull().default(0),
+  settled: boolean('settled').notNull().default(true),
 });
 
 /** Append-only leaves, with columns derived for search. */
@@ -56,9 +60,29 @@ export const records = pgTable(
     code: text('code'),
     status: integer('status'),
     approvalId: text('approval_id'),
+    checkpoint: text('checkpoint'),
   },
   (table) => [primaryKey({ columns: [table.epoch, table.stream, table.seq] })],
 );
+
+/** Append-only leaves of the tree over the checkpoints of all streams. */
+export const ledger = pgTable('ledger', {
+  seq: bigint('seq', { mode: 'number' }).primaryKey(),
+  kind: text('kind').notNull(),
+  leaf: bytea('leaf').notNull(),
+  bytes: bytea('bytes').notNull(),
+  checkpoint: text('checkpoint'),
+  peaks: bytea('peaks'),
+  at: instant('at').notNull().defaultNow(),
+});
+
+/** Where a checkpoint of the ledger was put outside of this database. */
+export const anchors = pgTable('anchors', {
+  ledgerSize: bigint('ledger_size', { mode: 'number' }).notNull(),
+  kind: text('kind').notNull(),
+  ref: text('ref').notNull(),
+  at: instant('at').notNull().defaultNow(),
+});
 
 /** A decision with its outcome: the one row that people see. */
 export const decisions = pgView('decisions', {

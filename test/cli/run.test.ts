@@ -8,6 +8,7 @@ import { json, safeText, table } from '../../src/cli/output.ts';
 import { commands, run } from '../../src/cli/run.ts';
 import { humanLine } from '../../src/cli/start-log.ts';
 import { openLocalIssuer } from '../../src/local/index.ts';
+import { bundleOf, honestWorld } from '../support/evidence-world.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'holdgate-cli-'));
 const place = ['--data-directory', directory];
@@ -193,5 +194,71 @@ describe('text from elsewhere cannot act on the terminal', () => {
   ])('$name', ({ text }) => {
     // oxlint-disable-next-line no-control-regex -- what must not be there
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u202e]/);
+  });
+});
+
+describe('holdgate verify', () => {
+  const world = honestWorld([
+    { id: 'one', openedAt: '2026-11-20T10:00:00.000Z', batches: [1, 2], isClosed: false },
+  ]);
+  const file = (name: string, content: string | Buffer): string => {
+    writeFileSync(join(directory, name), content);
+    return join(directory, name);
+  };
+
+  test('says what was verified, and which streams have no end', async () => {
+    const bundle = file('good.tar', await bundleOf(world));
+    const key = file('deployment.vkey', `${world.key.vkey}\n`);
+    const anchor = file('anchors', world.anchors.join('\n'));
+    const { code, out, errors } = await holdgate(
+      'verify',
+      bundle,
+      '--key',
+      key,
+      '--anchor',
+      anchor,
+    );
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+    expect(out).toMatch(/records +4 in 1 streams/);
+    expect(out).toMatch(/anchors found in it/);
+    expect(out).toMatch(/one runs on or was cut off: last record 3/);
+    expect(out).toMatch(/\nVERIFIED/);
+  });
+
+  test('names the first record that was changed', async () => {
+    const [stream] = world.streams;
+    const row = stream?.rows[2];
+    if (row === undefined) throw new Error('no record');
+    const bytes = row.bytes;
+    row.bytes = Buffer.from(bytes.toString('utf8').replace('prod', 'test'));
+    const bundle = file('bad.tar', await bundleOf(world));
+    row.bytes = bytes;
+    const text = await holdgate('verify', bundle, '--key', world.key.vkey);
+    expect(text.code).toBe(1);
+    expect(text.out).toMatch(
+      /TAMPERED: 1 findings, the first of them record-edited, stream one, record 2/,
+    );
+    const machine = await holdgate('verify', bundle, '--key', world.key.vkey, '--json');
+    expect(machine.code).toBe(1);
+    expect(JSON.parse(machine.out)).toMatchObject({
+      verdict: 'tampered',
+      findings: [{ kind: 'record-edited', stream: 'one', seq: 2 }],
+    });
+  });
+
+  test.each([
+    { name: 'a bundle that is cut off', length: 5000, key: world.key.vkey, says: /too early/ },
+    { name: 'a wrong key', length: -1, key: 'hello', says: /the key cannot be read/ },
+  ])('cannot say for $name', async ({ length, key, says }) => {
+    const bundle = file('cut.tar', (await bundleOf(world)).subarray(0, length));
+    const { code, out, errors } = await holdgate('verify', bundle, '--key', key);
+    expect(code).toBe(2);
+    expect(out + errors).toMatch(says);
+  });
+
+  test('cannot say for a file that is not there', async () => {
+    const { code, errors } = await holdgate('verify', '/nonexistent.tar', '--key', world.key.vkey);
+    expect(code).toBe(2);
+    expect(errors).toMatch(/ENOENT/);
   });
 });

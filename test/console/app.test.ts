@@ -68,6 +68,7 @@ const noExports: ConsolePorts['exports'] = {
 function world(more: Partial<ConsolePorts> = {}) {
   const votes: unknown[] = [];
   const searches: unknown[] = [];
+  const asked: unknown[] = [];
   const ports: ConsolePorts = {
     decisions: {
       list: () => Promise.resolve(ok({ rows: [row], next: 'cursor-2' })),
@@ -117,6 +118,19 @@ function world(more: Partial<ConsolePorts> = {}) {
         );
       },
     } as unknown as ConsolePorts['approvals'],
+    evidence: {
+      open: (scope, by) => {
+        asked.push({ scope, by });
+        return Promise.resolve(
+          ok(
+            (async function* bundle() {
+              yield Buffer.from('one,');
+              yield Buffer.from('two');
+            })(),
+          ),
+        );
+      },
+    },
     locate: () =>
       Promise.resolve(
         ok([
@@ -160,7 +174,7 @@ function world(more: Partial<ConsolePorts> = {}) {
     };
     return app.request(path, init, { incoming: { rawHeaders } });
   };
-  return { app, call, votes, searches };
+  return { app, call, votes, searches, asked };
 }
 
 const everybody = [
@@ -191,6 +205,7 @@ describe('who may do what', () => {
     },
     { method: 'GET', path: '/api/v1/commands', may: ['viewer', 'auditor', 'approver', 'admin'] },
     { method: 'GET', path: '/api/v1/decisions/export', may: ['auditor', 'admin'] },
+    { method: 'GET', path: '/api/v1/evidence', may: ['auditor', 'admin'] },
     { method: 'GET', path: '/api/v1/approvals', may: ['viewer', 'auditor', 'approver', 'admin'] },
     {
       method: 'GET',
@@ -294,10 +309,54 @@ describe('answers hold against the published schemas', () => {
       '/api/v1/decisions/export',
       '/api/v1/decisions/{id}',
       '/api/v1/decisions/{id}/explain',
+      '/api/v1/evidence',
       '/api/v1/sessions',
       '/api/v1/sessions/{id}',
       '/readyz',
     ]);
+  });
+});
+
+describe('evidence', () => {
+  test.each([
+    { query: '', scope: { kind: 'all' } },
+    {
+      query: '?since=2026-11-20T23:30:00-02:00',
+      scope: { kind: 'days', from: '2026-11-21', until: null },
+    },
+    { query: '?approval=a-1', scope: { kind: 'approval', approval: 'a-1' } },
+    { query: '?request=r-1&request=r-2', scope: { kind: 'requests', requests: ['r-1', 'r-2'] } },
+  ])('is asked for as $scope.kind, in the name of the caller', async ({ query, scope }) => {
+    const { call, asked } = world();
+    const answer = await call('GET', `/api/v1/evidence${query}`, 'auditor');
+    expect(answer.headers.get('content-type')).toBe('application/x-tar');
+    expect(await answer.text()).toBe('one,two');
+    const by = { issuer: agent.issuer, subject: 'anna', username: 'anna' };
+    expect(asked).toEqual([{ scope, by }]);
+  });
+
+  test.each([
+    '?approval=a-1&request=r-1',
+    '?since=yesterday',
+    '?since=2026-11-20T00:00:00Z&approval=a',
+  ])('%s is refused', async (query) => {
+    const { call, asked } = world();
+    expect((await call('GET', `/api/v1/evidence${query}`, 'auditor')).status).toBe(400);
+    expect(asked).toEqual([]);
+  });
+
+  test('that breaks off does not look whole', async () => {
+    const open = () =>
+      Promise.resolve(
+        ok(
+          (async function* bundle() {
+            yield Buffer.from('one');
+            throw new DependencyError('HOLDGATE_RECORD_UNAVAILABLE', 'down');
+          })(),
+        ),
+      );
+    const answer = await world({ evidence: { open } }).call('GET', '/api/v1/evidence', 'auditor');
+    await expect(answer.text()).rejects.toThrow('down');
   });
 });
 

@@ -5,81 +5,27 @@ import { systemClock } from '../../src/base/clock.ts';
 import { DependencyError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { Secret } from '../../src/base/secret.ts';
-import {
-  createRecorder,
-  type AppendEnd,
-  type Leaf,
-  type Recorder,
-  type RecorderEvent,
-  type RecordStore,
-  type StreamRow,
-} from '../../src/record/index.ts';
+import { createRecorder, type Recorder, type RecorderEvent } from '../../src/record/index.ts';
+import { someDeploymentKey } from '../support/deployment-key.ts';
+import { FakeRecordStore } from '../support/fake-record-store.ts';
 import { someDecision, someOutcome } from '../support/record-entries.ts';
 
-/** A store that keeps what it is given, and does as it is told. */
-class FakeStore implements RecordStore {
-  readonly streams: StreamRow[] = [];
-  readonly closed: { id: string; size: number }[] = [];
-  readonly batches: Leaf[][] = [];
-  readonly rows = new Map<string, Leaf>();
-  readonly resets: string[] = [];
-  /** What happens to the next calls: thrown before or after the rows were kept, or an end of its own. */
-  onAppend: (batch: readonly Leaf[]) => 'keep' | 'lose' | 'keep-and-lose' | 'hang' | AppendEnd =
-    () => 'keep';
-  onOpen: () => 'keep' | 'lose' = () => 'keep';
-  #hanging: ((cause: Error) => void)[] = [];
-
-  openStream = (stream: StreamRow): Promise<void> => {
-    if (this.onOpen() === 'lose') return Promise.reject(new Error('connection refused'));
-    this.streams.push(stream);
-    return Promise.resolve();
-  };
-
-  append = async (stream: StreamRow, batch: readonly Leaf[]): Promise<AppendEnd> => {
-    this.batches.push([...batch]);
-    const end = this.onAppend(batch);
-    if (end === 'hang') {
-      return new Promise((_resolve, reject) => this.#hanging.push(reject));
-    }
-    if (typeof end === 'object') return end;
-    if (end !== 'lose') {
-      for (const leaf of batch) {
-        const key = `${stream.id}/${leaf.seq}`;
-        const there = this.rows.get(key);
-        if (there !== undefined && there.text !== leaf.text) return { kind: 'fork', seq: leaf.seq };
-        this.rows.set(key, leaf);
-      }
-    }
-    await Promise.resolve();
-    if (end !== 'keep') throw new Error('connection lost');
-    return { kind: 'committed' };
-  };
-
-  closeStream = (stream: StreamRow, size: number): Promise<void> => {
-    this.closed.push({ id: stream.id, size });
-    return Promise.resolve();
-  };
-
-  reset = (why: string): void => {
-    this.resets.push(why);
-    for (const reject of this.#hanging.splice(0)) reject(new Error('reset'));
-  };
-}
-
 const digestKey = new Secret('00'.repeat(32));
-let store: FakeStore;
+const deploymentKey = someDeploymentKey();
+let store: FakeRecordStore;
 let events: RecorderEvent[];
 let recorder: Recorder;
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.parse('2026-11-20T12:00:00Z') });
-  store = new FakeStore();
+  store = new FakeRecordStore();
   events = [];
   let next = 0;
   recorder = createRecorder({
     store,
     clock: systemClock,
     digestKey,
+    deploymentKey,
     log: silentLog,
     onFailure: (event) => events.push(event),
     ids: { next: () => `stream-${(next += 1)}` },
@@ -124,9 +70,9 @@ describe('group commit', () => {
   test('what is appended together is one batch; what comes meanwhile is the next', async () => {
     const first = many(3);
     await Promise.all(first);
-    expect(store.batches.map((batch) => batch.length)).toEqual([3]);
+    expect(store.batches.map((batch) => batch.length)).toEqual([1, 3]);
     await Promise.all(many(1200));
-    expect(store.batches.map((batch) => batch.length)).toEqual([3, 500, 500, 200]);
+    expect(store.batches.map((batch) => batch.length)).toEqual([1, 3, 500, 500, 200]);
   });
 
   test('a batch stays under its bytes, and a large entry goes alone', async () => {
@@ -144,7 +90,7 @@ describe('group commit', () => {
         1024 * 1024,
       );
     }
-    expect(store.batches.map((batch) => batch.length)).toEqual([2, 2, 1]);
+    expect(store.batches.map((batch) => batch.length)).toEqual([1, 2, 2, 1]);
   });
 
   test('sequence numbers count from 0 without holes, in the order of the appends', async () => {
@@ -166,15 +112,17 @@ describe('group commit', () => {
     vi.setSystemTime(Date.parse('2026-11-21T00:00:00Z'));
     await recorder.append(decision('next day'));
     expect(store.streams.map((stream) => stream.epoch)).toEqual(['2026-11-20', '2026-11-21']);
-    expect(store.closed).toEqual([{ id: 'stream-1', size: 2 }]);
-    expect([...store.rows.keys()]).toEqual(['stream-1/0', 'stream-1/1', 'stream-2/0']);
+    expect(store.closed).toEqual([{ id: 'stream-1', size: 4 }]);
+    expect([...store.rows.keys()].join(' ')).toBe(
+      'stream-1/0 stream-1/1 stream-1/2 stream-1/3 stream-2/0 stream-2/1',
+    );
   });
 
   test('close commits what waits, ends the stream, and takes nothing more', async () => {
     const waiting = many(700);
     await recorder.close();
     expect(new Set(await Promise.all(waiting))).toEqual(new Set(['committed']));
-    expect(store.closed).toEqual([{ id: 'stream-1', size: 700 }]);
+    expect(store.closed).toEqual([{ id: 'stream-1', size: 702 }]);
     expect(await settled(recorder.append(decision('late')))).toBe(
       'not recorded: the recorder is closed',
     );
@@ -185,7 +133,7 @@ describe('group commit', () => {
   test('a busy time has one timer, however many batches it has', async () => {
     const set = vi.spyOn(globalThis, 'setInterval');
     for (let count = 0; count < 20; count += 1) await recorder.append(decision(`r${count}`));
-    expect(store.batches).toHaveLength(20);
+    expect(store.batches).toHaveLength(21);
     expect(set).toHaveBeenCalledTimes(1);
     await recorder.close();
     expect(vi.getTimerCount()).toBe(0);
@@ -205,18 +153,20 @@ describe('group commit', () => {
 
 describe('a broken store', () => {
   test('a batch that was committed although the connection broke is committed once', async () => {
-    const ends = ['keep-and-lose', 'keep'] as const;
+    const ends = ['keep', 'keep-and-lose', 'keep'] as const;
     let call = 0;
-    store.onAppend = () => ends[Math.min(call++, 1)] ?? 'keep';
+    store.onAppend = () => ends[Math.min(call++, 2)] ?? 'keep';
     const waiting = many(3);
     await vi.advanceTimersByTimeAsync(100);
     expect(await Promise.all(waiting)).toEqual(['committed', 'committed', 'committed']);
-    expect(store.batches[1]).toEqual(store.batches[0]);
-    expect(store.rows.size).toBe(3);
+    expect(store.batches[2]).toEqual(store.batches[1]);
+    expect(store.checkpoints[2]).toBe(store.checkpoints[1]);
+    expect(store.rows.size).toBe(4);
     expect(events.map((event) => event.kind)).toEqual(['down', 'recovered']);
   });
 
   test('callers are told after 5 s; the batch in doubt is sent until the store says what it holds', async () => {
+    await recorder.append(decision('before'));
     store.onAppend = () => 'lose';
     const waiting = many(2);
     await vi.advanceTimersByTimeAsync(1000);
@@ -228,9 +178,9 @@ describe('a broken store', () => {
     store.onAppend = () => 'keep';
     await vi.advanceTimersByTimeAsync(2000);
     expect(recorder.available()).toBe(true);
-    expect(store.rows.size).toBe(2);
+    expect(store.rows.size).toBe(4);
     await recorder.append(decision('after'));
-    expect(store.rows.get('stream-1/2')?.entry.requestId).toBe('after');
+    expect(store.rows.get('stream-1/4')?.entry.requestId).toBe('after');
   });
 
   test('while it is down a decision is refused at once, an outcome waits for its return', async () => {
@@ -281,6 +231,16 @@ describe('a broken store', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  test('close does not wait for a store that hangs', async () => {
+    await recorder.append(decision('r1'));
+    store.onAppend = () => 'hang';
+    const closed = recorder.close();
+    await vi.advanceTimersByTimeAsync(5000);
+    await closed;
+    expect(store.resets).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test('an entry that the database cannot store does not take the others of its batch with it', async () => {
     store.onAppend = (batch) =>
       batch.some((leaf) => leaf.entry.requestId === 'r1')
@@ -292,7 +252,7 @@ describe('a broken store', () => {
       'committed',
       'committed',
     ]);
-    expect([...store.rows.values()].map((leaf) => leaf.seq)).toEqual([0, 1, 2]);
+    expect([...store.rows.values()].map((leaf) => leaf.seq)).toEqual([0, 1, 2, 3]);
     expect(recorder.available()).toBe(true);
   });
 
@@ -302,7 +262,7 @@ describe('a broken store', () => {
     expect(await Promise.all(many(2))).toEqual(
       Array.from(
         { length: 2 },
-        () => 'not recorded: another writer has record 1 of stream stream-1',
+        () => 'not recorded: another writer has record 2 of stream stream-1',
       ),
     );
     store.onAppend = () => 'keep';
@@ -338,7 +298,7 @@ describe('a broken store', () => {
         fc.array(ends, { maxLength: 30 }),
         fc.array(fc.nat(9), { maxLength: 15 }),
         async (plan, bursts) => {
-          const fake = new FakeStore();
+          const fake = new FakeRecordStore();
           const queue = [...plan];
           fake.onAppend = () => queue.shift() ?? 'keep';
           const log = silentLog;
@@ -346,6 +306,7 @@ describe('a broken store', () => {
             store: fake,
             clock: systemClock,
             digestKey,
+            deploymentKey,
             log,
             onFailure: () => {},
           });
@@ -365,6 +326,7 @@ describe('a broken store', () => {
           expect(committed.filter(([requestId]) => !kept.has(requestId))).toEqual([]);
           expect(seqs).toEqual(seqs.map((_, index) => index));
           expect(one.available()).toBe(true);
+          fake.onAppend = () => 'keep';
           await one.close();
         },
       ),

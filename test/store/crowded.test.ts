@@ -9,6 +9,7 @@ import {
   createDecisionStore,
   createRecordStore,
 } from '../../src/store/index.ts';
+import { someDeploymentKey } from '../support/deployment-key.ts';
 import { holdRequest, person } from '../support/hold-fixtures.ts';
 import { someDecision } from '../support/record-entries.ts';
 import { openEmbeddedTestStore, type TestStore } from '../support/test-store.ts';
@@ -36,6 +37,7 @@ test('recording, approvals and reads at the same time on one connection all end 
     store: createRecordStore(store),
     clock: systemClock,
     digestKey: new Secret('00'.repeat(32)),
+    deploymentKey: someDeploymentKey(),
     log: silentLog,
     onFailure: () => {},
   });

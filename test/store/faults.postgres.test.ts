@@ -5,6 +5,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { createRecorder, type Recorder, type RecorderEvent } from '../../src/record/index.ts';
 import { connectStore, createRecordStore, migrate, type Store } from '../../src/store/index.ts';
+import { someDeploymentKey } from '../support/deployment-key.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { someDecision, someOutcome } from '../support/record-entries.ts';
 
@@ -39,6 +40,7 @@ beforeEach(async () => {
     store: createRecordStore(store),
     clock: systemClock,
     digestKey: new Secret('00'.repeat(32)),
+    deploymentKey: someDeploymentKey(),
     log: silentLog,
     onFailure: (event) => events.push(event),
   });
@@ -55,7 +57,7 @@ const down = (): Promise<void> =>
   vi.waitFor(() => expect(recorder.available()).toBe(false), { timeout: 20_000, interval: 20 });
 const kept = async (): Promise<Set<string>> => {
   const rows = await admin.general.raw(
-    (sql) => sql<{ request_id: string }[]>`select request_id from records`,
+    (sql) => sql<{ request_id: string }[]>`select request_id from records where request_id <> ''`,
   );
   return new Set(rows.map((row) => row.request_id));
 };

@@ -127,8 +127,8 @@ describe('sessions', () => {
     const stream = someStream('2026-12-24');
     await records.openStream(stream);
     const batch = leavesOf(stream, [someDecision()]);
-    expect(await records.append(stream, batch)).toEqual({ kind: 'committed' });
-    expect(await records.append(stream, batch)).toEqual({ kind: 'committed' });
+    expect(await records.append(stream, batch, 'a checkpoint')).toEqual({ kind: 'committed' });
+    expect(await records.append(stream, batch, 'a checkpoint')).toEqual({ kind: 'committed' });
     await records.closeStream(stream, 1, '2026-12-24T12:00:00Z');
     for (const statement of [
       'update records set status = 1',

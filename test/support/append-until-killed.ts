@@ -8,6 +8,7 @@ import { errorText, silentLog } from '../../src/base/log.ts';
 import { Secret } from '../../src/base/secret.ts';
 import { createRecorder } from '../../src/record/index.ts';
 import { connectStore, createRecordStore, migrate } from '../../src/store/index.ts';
+import { someDeploymentKey } from './deployment-key.ts';
 import { someDecision } from './record-entries.ts';
 
 const [place = '', callers = '16'] = process.argv.slice(2);
@@ -23,6 +24,7 @@ try {
     store: createRecordStore(store),
     clock: systemClock,
     digestKey: new Secret('00'.repeat(32)),
+    deploymentKey: someDeploymentKey(),
     log: silentLog,
     onFailure: () => {},
   });

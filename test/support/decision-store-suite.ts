@@ -22,7 +22,7 @@ export function decisionStoreSuite(open: () => Store): void {
     const records = createRecordStore(store);
     await records.openStream(stream);
     const leaves = parts.flatMap(({ ts, entry }, seq) => leavesOf(stream, [entry], seq, ts));
-    expect(await records.append(stream, leaves)).toEqual({ kind: 'committed' });
+    expect(await records.append(stream, leaves, 'a checkpoint')).toEqual({ kind: 'committed' });
   };
   const at = (minute: number, day = '2026-11-20'): string =>
     `${day}T10:${String(minute).padStart(2, '0')}:00.000Z`;

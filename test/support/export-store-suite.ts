@@ -31,7 +31,7 @@ class Writer {
 
   async write(entries: readonly RecordEntry[], ts?: string): Promise<void> {
     const leaves = leavesOf(this.stream, entries, this.#seq, ts);
-    const end = await createRecordStore(this.#store).append(this.stream, leaves);
+    const end = await createRecordStore(this.#store).append(this.stream, leaves, 'unsigned');
     if (end.kind !== 'committed') throw new Error(end.kind);
     this.#seq += leaves.length;
   }

@@ -43,6 +43,7 @@ export async function openPeoplePort(): Promise<PeoplePort> {
       decisions: createDecisionStore(store),
       exports: { ...createExportStore(store, systemClock, 3), formats: exportFormats },
       sessions: createSessionStore(store),
+      evidence: {} as ConsolePorts['evidence'],
       approvals: {} as ConsolePorts['approvals'],
       locate: () => Promise.resolve(ok([])),
       identifyPerson: () => Promise.resolve(ok(agent)),
@@ -67,7 +68,7 @@ export async function openPeoplePort(): Promise<PeoplePort> {
     record: async (entries, ts) => {
       const leaves = leavesOf(stream, entries, seq, ts);
       seq += leaves.length;
-      await records.append(stream, leaves);
+      await records.append(stream, leaves, 'unsigned');
     },
     holdgate: async (...args) => {
       let [out, errors] = ['', ''];

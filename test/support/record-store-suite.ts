@@ -4,10 +4,20 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { leafHash, makeLeaf, sealEntry } from '../../src/record/leaf.ts';
 import type { Leaf, RecordEntry, RecordStore, StreamRow } from '../../src/record/index.ts';
 import { createPolicySourceStore, createRecordStore, type Store } from '../../src/store/index.ts';
-import { decisions, policySources, records, streams } from '../../src/store/schema.ts';
+import {
+  anchors,
+  decisions,
+  ledger,
+  policySources,
+  records,
+  streams,
+} from '../../src/store/schema.ts';
 import { someDecision, someOutcome } from './record-entries.ts';
 
 let streamCount = 0;
+
+/** A checkpoint: the database takes any text. */
+const note = 'a checkpoint';
 
 /** A stream that no other test writes. */
 export const someStream = (epoch = '2026-11-20'): StreamRow => ({
@@ -55,10 +65,21 @@ export function recordStoreSuite(open: () => Store): void {
         someDecision({ message: 'ü \u0000 " \\ 😀 \ud800' }),
         someOutcome(),
       ]);
-      expect(await recordStore.append(stream, batch)).toEqual({ kind: 'committed' });
+      expect(await recordStore.append(stream, batch, note)).toEqual({ kind: 'committed' });
       const rows = await stored(stream);
       expect(rows.map((row) => row.bytes.toString('utf8'))).toEqual(batch.map((leaf) => leaf.text));
       expect(rows.map((row) => row.leaf)).toEqual(rows.map((row) => leafHash(row.bytes)));
+    });
+
+    test('the last row of a batch carries its checkpoint, no other does', async () => {
+      const stream = await opened();
+      await recordStore.append(stream, leavesOf(stream, [someDecision(), someOutcome()]), 'one');
+      await recordStore.append(stream, leavesOf(stream, [someOutcome()], 2), 'two');
+      const rows = await store.general.raw(
+        (sql) => sql<{ checkpoint: string | null }[]>`
+          select checkpoint from records where stream = ${stream.id} order by seq`,
+      );
+      expect(rows.map((row) => row.checkpoint)).toEqual([null, 'one', 'two']);
     });
 
     test('any text a caller can send is stored, and takes no other record with it', async () => {
@@ -75,7 +96,7 @@ export function recordStoreSuite(open: () => Store): void {
           );
           const batch = leavesOf(stream, [entry, someOutcome()], seq);
           seq += 2;
-          expect(await recordStore.append(stream, batch)).toEqual({ kind: 'committed' });
+          expect(await recordStore.append(stream, batch, note)).toEqual({ kind: 'committed' });
         }),
         { numRuns: 40 },
       );
@@ -85,17 +106,17 @@ export function recordStoreSuite(open: () => Store): void {
     test('the same batch again changes nothing', async () => {
       const stream = await opened();
       const batch = leavesOf(stream, [someDecision(), someOutcome()]);
-      await recordStore.append(stream, batch.slice(0, 1));
-      expect(await recordStore.append(stream, batch)).toEqual({ kind: 'committed' });
-      expect(await recordStore.append(stream, batch)).toEqual({ kind: 'committed' });
+      await recordStore.append(stream, batch.slice(0, 1), note);
+      expect(await recordStore.append(stream, batch, note)).toEqual({ kind: 'committed' });
+      expect(await recordStore.append(stream, batch, note)).toEqual({ kind: 'committed' });
       expect(await stored(stream)).toHaveLength(2);
     });
 
     test('another record at the same place is a fork, and is not written', async () => {
       const stream = await opened();
-      await recordStore.append(stream, leavesOf(stream, [someDecision(), someOutcome()]));
+      await recordStore.append(stream, leavesOf(stream, [someDecision(), someOutcome()]), note);
       const other = leavesOf(stream, [someDecision(), someOutcome({ status: 500 }), someOutcome()]);
-      expect(await recordStore.append(stream, other)).toEqual({ kind: 'fork', seq: 1 });
+      expect(await recordStore.append(stream, other, note)).toEqual({ kind: 'fork', seq: 1 });
       const rows = await stored(stream);
       expect(rows[1]?.bytes.toString()).toContain('"status":200');
     });
@@ -109,7 +130,7 @@ export function recordStoreSuite(open: () => Store): void {
       { verb: 'truncate a partition', statement: 'truncate records_20261120' },
     ])('nobody can $verb', async ({ statement }) => {
       const stream = await opened();
-      await recordStore.append(stream, leavesOf(stream, [someDecision()]));
+      await recordStore.append(stream, leavesOf(stream, [someDecision()]), note);
       await expect(store.general.raw((sql) => sql.unsafe(statement))).rejects.toThrow(
         /records are append-only/,
       );
@@ -138,6 +159,8 @@ export function recordStoreSuite(open: () => Store): void {
     test.each([
       { name: 'streams', columns: getTableColumns(streams) },
       { name: 'records', columns: getTableColumns(records) },
+      { name: 'ledger', columns: getTableColumns(ledger) },
+      { name: 'anchors', columns: getTableColumns(anchors) },
       { name: 'decisions', columns: getViewSelectedFields(decisions) },
       { name: 'policy_sources', columns: getTableColumns(policySources) },
     ])('of $name is what queries take it for', async ({ name, columns }) => {

@@ -69,7 +69,7 @@ export function sessionStoreSuite(opened: () => Store): void {
     const records = createRecordStore(store);
     await records.openStream(stream);
     const leaves = parts.flatMap(({ ts, entry }, seq) => leavesOf(stream, [entry], seq, ts));
-    expect(await records.append(stream, leaves)).toEqual({ kind: 'committed' });
+    expect(await records.append(stream, leaves, 'unsigned')).toEqual({ kind: 'committed' });
     return stream;
   };
   const projectAll = async (): Promise<void> => {

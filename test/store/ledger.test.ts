@@ -1,0 +1,4 @@
+import { ledgerSuite } from '../support/ledger-suite.ts';
+import { openEmbeddedTestStore } from '../support/test-store.ts';
+
+ledgerSuite(openEmbeddedTestStore);
