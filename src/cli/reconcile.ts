@@ -1,5 +1,10 @@
 import { errorText } from '../base/log.ts';
-import { Reconciliation, RecordedCalls, type CallFinding, type Reconciled } from '../record/index.ts';
+import {
+  Reconciliation,
+  RecordedCalls,
+  type CallFinding,
+  type Reconciled,
+} from '../record/index.ts';
 import { apiClient, apiHelp, apiOptions, type ApiClient } from './api-client.ts';
 import { readAuditFiles } from './audit-files.ts';
 import { CommandError, exitCodes, parse, type Command, type Io } from './command.ts';

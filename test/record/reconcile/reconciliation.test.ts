@@ -4,7 +4,7 @@ import { makeLeaf, sealEntry } from '../../../src/record/leaf.ts';
 import {
   RecordedCalls,
   Reconciliation,
-  type Finding,
+  type CallFinding,
   type RecordEntry,
 } from '../../../src/record/index.ts';
 import { someAuditEvent } from '../../support/audit-events.ts';
@@ -44,7 +44,7 @@ function reconcile({ records = [], events, cluster, ...more }: World) {
   return held.result();
 }
 
-const shown = (findings: readonly Finding[]): readonly string[] =>
+const shown = (findings: readonly CallFinding[]): readonly string[] =>
   findings.map(({ kind, user, verb, what }) => `${kind}: ${user} ${verb} ${what}`);
 
 const call: readonly RecordEntry[] = [someDecision(), someOutcome()];
