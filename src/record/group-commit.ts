@@ -208,7 +208,7 @@ export class GroupCommit {
     const stream = this.#stream;
     if (stream === null) return;
     this.#stream = null;
-    const closedAt = new Date(this.#options.clock.nowMs()).toISOString();
+    const closedAt = isoTime(this.#options.clock.nowMs());
     await this.#options.store.closeStream(stream, stream.size, closedAt).catch((cause: unknown) => {
       // For people only: a stream without it reads as one whose process ended.
       const fields = { stream: stream.id, cause: errorText(cause) };
