@@ -35,9 +35,9 @@ export function createLog(
     (lineLevel: LogLevel) =>
     (message: string, fields: LogFields = {}): void => {
       if (RANK[lineLevel] > RANK[level]) return;
-      const head = `{"time":"${isoTime(nowMs())}","level":"${lineLevel}","message":${JSON.stringify(message)}`;
-      const rest = JSON.stringify(withoutErrors(fields, level));
-      write(rest === '{}' ? `${head}}\n` : `${head},${rest.slice(1)}\n`, lineLevel === 'error');
+      const time = isoTime(nowMs());
+      const line = { time, level: lineLevel, message, ...withoutErrors(fields, level) };
+      write(`${JSON.stringify(line)}\n`, lineLevel === 'error');
     };
   return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') };
 }

@@ -6,18 +6,16 @@ import { loadPolicy } from '@open-policy-agent/opa-wasm';
 /**
  * Evaluates policy on large inputs off the event loop. Plain JavaScript, so that the same file runs under the test
  * runner and in dist. In: `{id, entrypoint, input: ArrayBuffer}`; out: `{id, answer}` or `{id, error}`.
- * @typedef {{wasm: Uint8Array<ArrayBuffer>, data: ArrayBuffer, pages: {initial: number, maximum: number}}} Start
+ * @typedef {{module: WebAssembly.Module, data: ArrayBuffer, pages: {initial: number, maximum: number}}} Start
  * @typedef {{id: number, entrypoint: string, input: ArrayBuffer}} Job
  */
 
 // oxlint-disable-next-line typescript/no-unsafe-assignment, typescript/no-unsafe-type-assertion -- large-input.ts is the only one that starts this file
-const { wasm, data, pages } = /** @type {Start} */ (workerData);
-
-const compiled = WebAssembly.compile(wasm);
+const { module, data, pages } = /** @type {Start} */ (workerData);
 
 /** @returns {Promise<import('@open-policy-agent/opa-wasm').LoadedPolicy>} */
 async function instantiate() {
-  const policy = await loadPolicy(await compiled, { ...pages });
+  const policy = await loadPolicy(module, { ...pages });
   policy.setData(data);
   return policy;
 }

@@ -49,13 +49,26 @@ export function arrayBuffer(text: string): ArrayBuffer {
     : bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
 }
 
-/** Loads a compiled policy. An error text where the module does not have our entrypoints, or asks for what we lack. */
-export async function createEngine(compiled: Compiled): Promise<Result<Engine, string>> {
-  let module: WebAssembly.Module;
+/** A policy as machine code: made once, for this thread and for the worker. `data` is JSON. */
+export type MachineCode = { readonly module: WebAssembly.Module; readonly data: string };
+
+/** Off the event loop. An error text where the bytes are no WebAssembly. */
+export async function toMachineCode({
+  wasm,
+  data,
+}: Compiled): Promise<Result<MachineCode, string>> {
+  try {
+    return ok({ module: await WebAssembly.compile(new Uint8Array(wasm)), data });
+  } catch (cause) {
+    return err(`the compiled policy does not load: ${errorText(cause)}`);
+  }
+}
+
+/** Loads a policy. An error text where the module does not have our entrypoints, or asks for what we lack. */
+export async function createEngine({ module, data }: MachineCode): Promise<Result<Engine, string>> {
   let current: Instance | null;
   try {
-    module = await WebAssembly.compile(new Uint8Array(compiled.wasm));
-    current = await instantiate(module, compiled.data);
+    current = await instantiate(module, data);
   } catch (cause) {
     return err(`the compiled policy does not load: ${errorText(cause)}`);
   }
@@ -63,7 +76,7 @@ export async function createEngine(compiled: Compiled): Promise<Result<Engine, s
   if (wrong !== null) return err(wrong);
   let loading: Promise<Instance> | null = null;
   const fresh = async (): Promise<Instance> => {
-    loading ??= instantiate(module, compiled.data);
+    loading ??= instantiate(module, data);
     try {
       current = await loading;
       return current;

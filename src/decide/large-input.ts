@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { errorText } from '../base/log.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import type { Compiled, Entrypoint } from './compile.ts';
-import { arrayBuffer, largeInputPages, memoryPages } from './engine.ts';
+import type { Entrypoint } from './compile.ts';
+import { arrayBuffer, largeInputPages, memoryPages, type MachineCode } from './engine.ts';
 
 /** Evaluates large inputs in a worker thread, one after another, each within a time limit. */
 export type LargeInputs = {
@@ -26,8 +26,8 @@ type Job = {
 type Answer = { readonly id: number; readonly answer?: unknown; readonly error?: string };
 
 /** The worker starts with the first input. It never keeps the process alive. */
-export function createLargeInputs(compiled: Compiled, limitMs = evaluationMsMax): LargeInputs {
-  const queue = new EvaluationQueue(compiled, limitMs);
+export function createLargeInputs(code: MachineCode, limitMs = evaluationMsMax): LargeInputs {
+  const queue = new EvaluationQueue(code, limitMs);
   return {
     evaluate: (entrypoint, json) => queue.add(entrypoint, json),
     close: () => queue.close(),
@@ -35,7 +35,7 @@ export function createLargeInputs(compiled: Compiled, limitMs = evaluationMsMax)
 }
 
 class EvaluationQueue {
-  readonly #compiled: Compiled;
+  readonly #code: MachineCode;
   readonly #limitMs: number;
   readonly #waiting: Job[] = [];
   #running: Job | null = null;
@@ -44,8 +44,8 @@ class EvaluationQueue {
   #nextId = 1;
   #closed = false;
 
-  constructor(compiled: Compiled, limitMs: number) {
-    this.#compiled = compiled;
+  constructor(code: MachineCode, limitMs: number) {
+    this.#code = code;
     this.#limitMs = limitMs;
   }
 
@@ -93,10 +93,10 @@ class EvaluationQueue {
   }
 
   #startWorker(): Worker {
-    const { wasm, data } = this.#compiled;
+    const { module, data } = this.#code;
     const worker = new Worker(new URL('./decide-worker.mjs', import.meta.url), {
       workerData: {
-        wasm: new Uint8Array(wasm),
+        module,
         data: arrayBuffer(data),
         pages: memoryPages(Buffer.byteLength(data), largeInputPages),
       },

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { err, type Result } from '../base/result.ts';
+import { err, ok, type Result } from '../base/result.ts';
 import { checkValues } from './check-topics.ts';
 import type { ElementPorts } from './element-strings.ts';
-import { openWorkbench, type ParseCache, type Workbench } from './compile.ts';
+import { openWorkbench, type Compiled, type ParseCache, type Workbench } from './compile.ts';
 import type { PolicyIdentity } from './decision.ts';
 import { freeFormReferences } from './free-form.ts';
 import { loadChecks } from './load-checks.ts';
@@ -10,7 +10,7 @@ import type { Opa } from './opa.ts';
 import type { PolicySources } from './policy-sources.ts';
 import type { PolicyProblem } from './problem.ts';
 import { smokeInput } from './smoke-input.ts';
-import { startPolicy, type Policy } from './start-policy.ts';
+import { startPolicy, type Policy, type PolicyFacts } from './start-policy.ts';
 
 export type LoadPorts = ElementPorts & {
   readonly opa: Opa;
@@ -20,22 +20,43 @@ export type LoadPorts = ElementPorts & {
 /** What the policies' own data is compiled into: one object by topic. */
 const dataDocument = z.record(z.string(), z.unknown());
 
-type Loaded = Result<Policy, readonly PolicyProblem[]>;
+/** A policy whose sources passed every check, and not yet running. */
+export type PassedPolicy = {
+  readonly compiled: Compiled;
+  readonly identity: PolicyIdentity;
+  readonly facts: PolicyFacts;
+};
 
-/**
- * Sources to a running policy: parse, our checks, `opa check`, build, the data's values, `opa test`, a trial
- * evaluation. Whatever is wrong refuses the whole: a policy is in force completely or not at all.
- */
-export async function loadPolicy(sources: PolicySources, ports: LoadPorts): Promise<Loaded> {
+/** Sources to a running policy. Whatever is wrong refuses the whole: a policy is in force completely or not at all. */
+export async function loadPolicy(
+  sources: PolicySources,
+  ports: LoadPorts,
+): Promise<Result<Policy, readonly PolicyProblem[]>> {
+  const passed = await checkSources(sources, ports);
+  return passed.ok ? startPassed(passed.value) : passed;
+}
+
+/** Starts a policy behind a trial evaluation. */
+export const startPassed = ({
+  compiled,
+  identity,
+  facts,
+}: PassedPolicy): Promise<Result<Policy, readonly PolicyProblem[]>> =>
+  startPolicy(compiled, identity, facts, [smokeInput]);
+
+type Checked = Result<PassedPolicy, readonly PolicyProblem[]>;
+
+/** Parse, our checks, `opa check`, build, the data's values, `opa test`. */
+export async function checkSources(sources: PolicySources, ports: LoadPorts): Promise<Checked> {
   const bench = await openWorkbench(ports.opa, sources, ports.cache);
   try {
-    return await load(bench, sources, ports);
+    return await check(bench, sources, ports);
   } finally {
     await bench.close();
   }
 }
 
-async function load(bench: Workbench, sources: PolicySources, ports: LoadPorts): Promise<Loaded> {
+async function check(bench: Workbench, sources: PolicySources, ports: LoadPorts): Promise<Checked> {
   const modules = await bench.parse();
   if (!modules.ok) return modules;
   const checks = loadChecks(sources.files, modules.value, ports);
@@ -62,5 +83,5 @@ async function load(bench: Workbench, sources: PolicySources, ports: LoadPorts):
     approverGroups: [...groups].sort(),
     freeForm: freeFormReferences(checks.program, modules.value),
   };
-  return startPolicy(built.value, identity, facts, [smokeInput]);
+  return ok({ compiled: built.value, identity, facts });
 }

@@ -47,6 +47,12 @@ const pinned: Readonly<Record<string, { readonly package: string; readonly sha25
   },
 };
 
+/**
+ * opa lives for half a second and needs some tens of MB; with Go's default a third of that half second is spent on garbage. A
+ * policy that needs hundreds is collected as usual.
+ */
+const garbageCollection = { GOGC: '1000', GOMEMLIMIT: '512MiB' };
+
 function run(
   path: string,
   args: readonly string[],
@@ -59,7 +65,7 @@ function run(
       maxBuffer: outputBytesMax,
       killSignal: 'SIGKILL' as const,
       // Nothing of our environment: it may hold credentials, and opa needs none of it.
-      env: {},
+      env: garbageCollection,
     };
     execFile(path, args, options, (cause, stdout, stderr) => {
       if (cause === null) resolve(ok({ code: 0, stdout, stderr }));

@@ -1,3 +1,4 @@
+import { oncePer } from '../base/once-per.ts';
 import type { Expr, Module, Rule, Term } from './rego-ast.ts';
 import { branches, operatorName, ruleBodies } from './rego-walk.ts';
 
@@ -150,8 +151,18 @@ function bindExpr(
   }
 }
 
+/** The scopes of a program, by rule: each check of a policy asks for them again. */
+const scopesOf = oncePer((_program: Program) => new WeakMap<Rule, Scope>());
+
 /** The scope of a rule: its parameters, and every variable bound in any of its bodies. */
 export function ruleScope(program: Program, module: Module, rule: Rule): Scope {
+  const scopes = scopesOf(program);
+  const scope = scopes.get(rule) ?? findScope(program, module, rule);
+  scopes.set(rule, scope);
+  return scope;
+}
+
+function findScope(program: Program, module: Module, rule: Rule): Scope {
   const scope = new Map<string, readonly Binding[]>();
   for (const branch of branches(rule)) {
     (branch.args ?? rule.args ?? []).forEach((argument, index) => {

@@ -1,3 +1,4 @@
+import { oncePer } from '../base/once-per.ts';
 import type { Expr, Rule, Term } from './rego-ast.ts';
 
 /** The terms directly below a term, bodies of comprehensions left to the caller. */
@@ -79,15 +80,15 @@ export function branches(rule: Rule): readonly Rule[] {
 }
 
 /** Every term of a rule: head, body and `else` branches. */
-export function* ruleTerms(rule: Rule): Generator<Term> {
-  for (const branch of branches(rule)) {
-    for (const term of headTerms(branch)) yield* allTerms(term);
-    yield* bodyTerms(branch.body);
-  }
-}
+export const ruleTerms = oncePer((rule: Rule): readonly Term[] =>
+  branches(rule).flatMap((branch) => [
+    ...headTerms(branch).flatMap((term) => [...allTerms(term)]),
+    ...bodyTerms(branch.body),
+  ]),
+);
 
 /** Every body of a rule: its own, those of `else` branches, of `every` and of comprehensions in head and body. */
-export function ruleBodies(rule: Rule): readonly (readonly Expr[])[] {
+export const ruleBodies = oncePer((rule: Rule): readonly (readonly Expr[])[] => {
   const bodies: (readonly Expr[])[] = [];
   const fromTerms = (terms: Iterable<Term>): void => {
     for (const term of terms) if (term.kind === 'comprehension') bodies.push(term.body);
@@ -99,7 +100,7 @@ export function ruleBodies(rule: Rule): readonly (readonly Expr[])[] {
     for (const expr of allExprs(branch.body)) if (expr.kind === 'every') bodies.push(expr.body);
   }
   return bodies;
-}
+});
 
 /** `assign`, `equal`, `internal.member_2`, `data.lib.x.f` …: an operator or function as text. */
 export function operatorName(operator: Term): string {

@@ -3,7 +3,7 @@ import { inlineInputBytesMax } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Compiled, Entrypoint } from './compile.ts';
 import type { Decision, PolicyIdentity } from './decision.ts';
-import { createEngine, type Engine } from './engine.ts';
+import { createEngine, toMachineCode, type Engine } from './engine.ts';
 import type { FreeFormReference } from './free-form.ts';
 import { inputText } from './input-text.ts';
 import { createLargeInputs, type LargeInputs } from './large-input.ts';
@@ -48,15 +48,19 @@ export async function startPolicy(
   facts: PolicyFacts,
   trials: readonly PolicyInput[],
 ): Promise<Loaded> {
-  const large = createLargeInputs(compiled);
+  const code = await toMachineCode(compiled);
+  if (!code.ok) return refused(code.error);
+  const large = createLargeInputs(code.value);
   let failure: string | null = null;
   for (const trial of trials) failure ??= await failureOf(large, trial, identity);
-  const engine = failure === null ? await createEngine(compiled) : null;
+  const engine = failure === null ? await createEngine(code.value) : null;
   if (engine?.ok === true) return ok(createPolicy(engine.value, large, identity, facts));
   await large.close();
-  const why = engine?.ok === false ? engine.error : failure;
-  return err([problem('', wholeFile, `a trial evaluation failed: ${why}`, 'mend the rule')]);
+  return refused(engine?.ok === false ? engine.error : failure);
 }
+
+const refused = (why: string | null): Loaded =>
+  err([problem('', wholeFile, `a trial evaluation failed: ${why}`, 'mend the rule')]);
 
 /** Why the policy cannot decide this input, or null. */
 async function failureOf(

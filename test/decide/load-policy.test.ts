@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { createEngine } from '../../src/decide/engine.ts';
+import { createEngine, toMachineCode } from '../../src/decide/engine.ts';
 import { openWorkbench } from '../../src/decide/compile.ts';
 import { createLargeInputs } from '../../src/decide/large-input.ts';
 import { checkSources, findOpa, type Policy } from '../../src/decide/index.ts';
@@ -53,6 +53,12 @@ async function compiled(files: Files) {
   } finally {
     await bench.close();
   }
+}
+
+async function machineCode(files: Files) {
+  const code = await toMachineCode(await compiled(files));
+  if (!code.ok) throw new Error(code.error);
+  return code.value;
 }
 
 describe('a policy is not loaded', () => {
@@ -177,7 +183,7 @@ _f(x) := false if endswith(x, "b")
 
   test('input that is no JSON is denied, whatever rules say of what is not there', async () => {
     const engine = await createEngine(
-      await compiled({
+      await machineCode({
         [RULE]: allowAll.replace('input.request.verb', 'not input.request.dry_run'),
       }),
     );
@@ -198,7 +204,7 @@ allow contains {"id": "a", "reason": "r"} if {
 
 allow contains {"id": "a", "reason": "r"} if input.request.name == "fast"
 `;
-    const large = createLargeInputs(await compiled({ [RULE]: slow }), 400);
+    const large = createLargeInputs(await machineCode({ [RULE]: slow }), 400);
     try {
       const [first, second] = await Promise.all([
         large.evaluate('gate/decision', inputText(inputOf({ name: 'slow' }))),

@@ -1,8 +1,9 @@
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createPolicies, type PolicySources } from '../../src/decide/index.ts';
+import { findOpa } from '../../src/decide/opa.ts';
 import { problemText } from '../../src/decide/problem.ts';
 import {
   createdPolicies,
@@ -23,10 +24,22 @@ afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
 });
 
+/** A path to opa that can be taken away. */
+async function linkedOpa(): Promise<string> {
+  const found = await findOpa({});
+  if (!found.ok) throw new Error(found.error);
+  const directory = await mkdtemp(join(tmpdir(), 'holdgate-test-'));
+  closing.push(() => rm(directory, { recursive: true, force: true }));
+  const path = join(directory, 'opa');
+  await symlink(found.value.path, path);
+  return path;
+}
+
 async function world(
   options: {
     readonly keep?: (sources: PolicySources) => Promise<void>;
     readonly watch?: boolean;
+    readonly opa?: string;
   } = {},
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'holdgate-test-'));
@@ -34,7 +47,8 @@ async function world(
   await writeFiles(directory, { ...gateFiles, [RULE]: rule('get') });
   const { options: heard, changes, lines, until } = heardPolicies(options.keep);
   const watch = options.watch ?? true;
-  const policies = createdPolicies(await createPolicies({ ...heard, directory, watch }));
+  const opa = { configured: options.opa };
+  const policies = createdPolicies(await createPolicies({ ...heard, opa, directory, watch }));
   closing.push(() => policies.close());
   const save = (text: string, name = RULE): Promise<void> =>
     writeFiles(directory, { [name]: text });
@@ -67,6 +81,23 @@ describe('a saved policy', () => {
     await rename(join(directory, 'new.tmp'), join(directory, RULE));
     await until(() => changes.length === 2);
     expect(await verdictOf(policies, 'list')).toBe('allow');
+  });
+
+  test('that is taken back has the policy before it in force again, without opa', async () => {
+    const opa = await linkedOpa();
+    const { policies, changes, save } = await world({ watch: false, opa });
+    await save(rule('list'));
+    expect((await policies.reload()).ok).toBe(true);
+    await rm(opa);
+    await save(rule('get'));
+    expect((await policies.reload()).ok).toBe(true);
+    expect([await verdictOf(policies, 'get'), await verdictOf(policies, 'list')]).toEqual([
+      'allow',
+      'deny',
+    ]);
+    expect(changes[2]?.policy).toEqual(changes[0]?.policy);
+    await save(rule('watch'));
+    expect((await policies.reload()).ok).toBe(false);
   });
 
   test('decides nothing that was asked before', async () => {
