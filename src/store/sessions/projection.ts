@@ -35,11 +35,13 @@ const recordsMax = 128;
 /** 'hold' in ASCII, and 4 for sessions: one process at a time. */
 const lockKey = [1_752_132_708, 4] as const;
 
-export function createSessionProjection(store: Pick<Store, 'general' | 'kind'>): SessionProjection {
+export function createSessionProjection(
+  store: Pick<Store, 'projecting' | 'kind'>,
+): SessionProjection {
   const exclusive = store.kind === 'embedded';
   return {
     step: () =>
-      store.general.raw((sql) =>
+      store.projecting.raw((sql) =>
         sql.begin(async (tx): Promise<ProjectionStep> => {
           const [lock] = await tx<{ free: boolean }[]>`
             select pg_try_advisory_xact_lock(${lockKey[0]}::int, ${lockKey[1]}::int) as free`;
@@ -52,7 +54,7 @@ export function createSessionProjection(store: Pick<Store, 'general' | 'kind'>):
         }),
       ),
     clear: () =>
-      store.general.raw(async (sql) => {
+      store.projecting.raw(async (sql) => {
         await sql.begin(async (tx) => {
           await tx`select pg_advisory_xact_lock(${lockKey[0]}::int, ${lockKey[1]}::int)`;
           await tx`truncate sessions, commands, session_cursors`;
