@@ -10,8 +10,16 @@ import { markLost, openChildren, writeEnds } from './write-ends.ts';
 
 /** How a step of the projection ended. */
 export type ProjectionStep =
-  /** So many records were read; `drained` where there are no more. */
-  | { readonly kind: 'read'; readonly records: number; readonly drained: boolean }
+  /**
+   * So many records were read, the last of them recorded at `reachedMs` (milliseconds since the Unix epoch, null where there
+   * was none); `drained` where there are no more.
+   */
+  | {
+      readonly kind: 'read';
+      readonly records: number;
+      readonly drained: boolean;
+      readonly reachedMs: number | null;
+    }
   /** Another process is at it. */
   | { readonly kind: 'busy' };
 
@@ -50,7 +58,8 @@ export function createSessionProjection(
           await project(tx, batch.leaves);
           await writeCursors(tx, batch);
           if (batch.drained) await markLost(tx, exclusive);
-          return { kind: 'read', records: batch.records, drained: batch.drained };
+          const { records, drained, reachedMs } = batch;
+          return { kind: 'read', records, drained, reachedMs };
         }),
       ),
     clear: () =>
