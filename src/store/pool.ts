@@ -164,7 +164,7 @@ export function createPool(options: PoolOptions): Pool {
       closed = true;
       // A client that ends takes nothing more, also not the rest of a transaction.
       await slots.quiet(closeTimeoutMs);
-      await Promise.all(slots.all.map((slot) => slot.held?.connection.end()));
+      await Promise.all(slots.all.map(async ({ held }) => held?.connection.end()));
     },
   };
 }

@@ -11,7 +11,7 @@ type Step = {
 };
 
 /** Runs the given steps; answers the waits before each, and after the last, and how far behind it said it was after each. */
-async function run(steps: readonly Step[]) {
+async function outcomeOf(steps: readonly Step[]) {
   let nowMs = 0;
   const told: string[] = [];
   const lags: number[] = [];
@@ -54,7 +54,7 @@ async function run(steps: readonly Step[]) {
 }
 
 test('a backlog takes a fifth of the time, an old one half of it, an empty one is looked at each second', async () => {
-  const { waits } = await run([
+  const { waits } = await outcomeOf([
     { tookMs: 50, end: 'more', lagMs: 5000 },
     { tookMs: 50, end: 'more', lagMs: 5001 },
     { tookMs: 1, end: 'more' },
@@ -65,7 +65,7 @@ test('a backlog takes a fifth of the time, an old one half of it, an empty one i
 });
 
 test('how far it is behind can be seen, and is told once when it is a minute', async () => {
-  const { told, lags } = await run([
+  const { told, lags } = await outcomeOf([
     { tookMs: 1, end: 'more', lagMs: 60_000 },
     { tookMs: 1, end: 'more', lagMs: 60_001 },
     { tookMs: 1, end: 'more', lagMs: 70_000 },
@@ -81,7 +81,7 @@ test('how far it is behind can be seen, and is told once when it is a minute', a
 
 test('a database that is down is asked again and complained of once, and the lag grows meanwhile', async () => {
   const broken = { tookMs: 1000, end: new Error('down') };
-  const seen = await run([broken, broken, { tookMs: 1, end: 'drained' }, broken]);
+  const seen = await outcomeOf([broken, broken, { tookMs: 1, end: 'drained' }, broken]);
   const complaint = 'sessions and commands are not made';
   expect(seen).toEqual({
     waits: [0, 5000, 5000, 1000, 5000],
