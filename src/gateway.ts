@@ -95,7 +95,8 @@ async function open(
   const store = await openStore(given, options, closing);
   const metrics = createMetrics();
   const recorder = await openRecorder(given, store, options, closing);
-  openSessions(store, log, closing);
+  const sessions = openSessions(store, log, closing);
+  metrics.watchSessions(() => sessions.lagMs());
 
   const groups = new Map<string, Config['approverGroups'][string]['members']>();
   const policies = await openPolicies(

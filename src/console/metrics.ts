@@ -15,6 +15,8 @@ export type Metrics = {
   readonly observe: (facts: RequestFacts) => void;
   /** 1 while decisions can be recorded. */
   readonly watchRecorder: (available: () => boolean) => void;
+  /** How far sessions and commands are behind the record. */
+  readonly watchSessions: (lagMs: () => number) => void;
   readonly text: () => Promise<{ readonly contentType: string; readonly text: string }>;
 };
 
@@ -64,6 +66,14 @@ export function createMetrics(): Metrics {
         help: '1 while decisions can be recorded; at 0 every request is refused.',
         registers: [registry],
         collect: (): void => gauge.set(available() ? 1 : 0),
+      });
+    },
+    watchSessions: (lagMs) => {
+      const gauge: Gauge = new Gauge({
+        name: 'holdgate_sessions_lag_seconds',
+        help: 'How old the newest record is that sessions and commands were made of, while others wait; 0 while none does.',
+        registers: [registry],
+        collect: (): void => gauge.set(lagMs() / msPerSecond),
       });
     },
     text: async () => ({

@@ -23,7 +23,7 @@ import {
   type Store,
 } from '../store/index.ts';
 import { bundleOrigin } from './bundle.ts';
-import { startSessionProjector } from './session-projector.ts';
+import { startSessionProjector, type SessionProjector } from './session-projector.ts';
 
 export type GatewayOptions = {
   readonly env: Environment;
@@ -67,14 +67,15 @@ export async function openStore(
 }
 
 /** Sessions and commands follow the record, also what an earlier process left behind. */
-export function openSessions(store: Store, log: Log, closing: Closing[]): void {
-  const close = startSessionProjector({
+export function openSessions(store: Store, log: Log, closing: Closing[]): SessionProjector {
+  const projector = startSessionProjector({
     projection: createSessionProjection(store),
     clock: systemClock,
     schedule: systemSchedule,
     log,
   });
-  closing.push({ name: 'sessions', close });
+  closing.push({ name: 'sessions', close: () => projector.close() });
+  return projector;
 }
 
 export type Groups = Map<string, Config['approverGroups'][string]['members']>;

@@ -1,13 +1,13 @@
 import fs from 'node:fs';
 import { resolve } from 'node:path';
-import postgres, { type Sql } from 'postgres';
+import postgres, { type Options, type Sql } from 'postgres';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Secret } from '../base/secret.ts';
 import { createEmbedded } from './embedded.ts';
 import { lockEmbedded } from './embedded-lock.ts';
 import { unavailable } from './failure.ts';
-import { createLocalNotifier, createPostgresNotifier, listenerOptions } from './notify.ts';
+import { createLocalNotifier, createPostgresNotifier } from './notify.ts';
 import { createPool, statementTimeoutMs, type Pool } from './pool.ts';
 import { parsePostgresUrl, type PostgresTarget } from './postgres-url.ts';
 import type { Store } from './store.ts';
@@ -26,6 +26,10 @@ export type ConnectOptions = {
 /** Connections to PostgreSQL: per process, and small, as many replicas share one server. */
 const generalConnections = 8;
 const recordingConnections = 2;
+const projectingConnections = 1;
+
+/** Half an hour; replicas that started together do not all connect anew at once, as connections open with the load. */
+const connectionAgeMsMax = 1_800_000;
 
 /** The first start of the embedded database creates it, which takes seconds on a busy machine. Milliseconds. */
 const embeddedStartTimeoutMs = 120_000;
@@ -63,10 +67,12 @@ async function connectEmbedded(options: ConnectOptions): Promise<Store> {
   const made = createPool({
     name: 'embedded',
     connections: 1,
+    ageMsMax: Infinity,
     open: embedded.open,
     onReset: embedded.kill,
     secrets: [],
     log,
+    clock: options.clock,
   });
   pool = made;
   try {
@@ -77,7 +83,8 @@ async function connectEmbedded(options: ConnectOptions): Promise<Store> {
     throw cause;
   }
   const notifier = createLocalNotifier(log);
-  return assemble('embedded', made, made, notifier, async () => {
+  const pools = { general: made, recording: made, projecting: made };
+  return assemble('embedded', pools, notifier, async () => {
     await made.close();
     lock.release();
   });
@@ -87,25 +94,28 @@ async function connectPostgres(options: ConnectOptions, url: Secret): Promise<St
   const { log } = options;
   const target = parsePostgresUrl(url, Object.keys(sessionSettings));
   const { secrets } = target;
-  const pool = (name: string, max: number): Pool =>
+  const pool = (name: string, connections: number): Pool =>
     createPool({
       name,
-      connections: max,
-      open: () => openPostgres(target, { max }),
+      connections,
+      ageMsMax: connectionAgeMsMax,
+      open: (handlers) => openPostgres(target, { ...stayingOptions, ...handlers }),
       secrets,
       log,
+      clock: options.clock,
     });
   const general = pool('general', generalConnections);
   const recording = pool('recording', recordingConnections);
+  const projecting = pool('projecting', projectingConnections);
   const notifier = createPostgresNotifier({
-    open: (handlers) => openPostgres(target, { ...listenerOptions, ...handlers }),
+    open: (handlers) => openPostgres(target, { ...stayingOptions, ...handlers }),
     sender: general,
     secrets,
     log,
   });
   const close = async (): Promise<void> => {
     await notifier.close();
-    await Promise.all([general.close(), recording.close()]);
+    await Promise.all([general.close(), recording.close(), projecting.close()]);
   };
   try {
     await checkServer(recording, log, 15_000);
@@ -113,22 +123,20 @@ async function connectPostgres(options: ConnectOptions, url: Secret): Promise<St
     await close();
     throw cause;
   }
-  return assemble('postgres', general, recording, notifier, close);
+  return assemble('postgres', { general, recording, projecting }, notifier, close);
 }
 
 function assemble(
   kind: Store['kind'],
-  general: Pool,
-  recording: Pool,
+  pools: { readonly general: Pool; readonly recording: Pool; readonly projecting: Pool },
   notifier: Pick<Store, 'notify' | 'onNotify'>,
   close: () => Promise<void>,
 ): Store {
   return {
     kind,
-    run: general.run,
-    transaction: general.transaction,
-    general,
-    recording,
+    run: pools.general.run,
+    transaction: pools.general.transaction,
+    ...pools,
     notify: notifier.notify,
     onNotify: notifier.onNotify,
     close,
@@ -138,8 +146,6 @@ function assemble(
 function openPostgres(target: PostgresTarget, more: object): Sql {
   return postgres(target.url.reveal(), {
     connect_timeout: 5,
-    // Short and even: the server's return must be noticed within the recorder's own timeouts.
-    backoff: () => 0.2 + Math.random() * 0.2,
     fetch_types: false,
     ...noPipelining,
     onnotice: () => {},
@@ -148,10 +154,14 @@ function openPostgres(target: PostgresTarget, more: object): Sql {
   });
 }
 
-/**
- * One query at a time on a connection: else a short one waits behind a long one while other connections are idle.
- * The types of postgres.js do not list it.
- */
+/** One connection, which postgres.js does not close by itself: it would not see that a transaction is under way. */
+const stayingOptions = {
+  max: 1,
+  idle_timeout: 0,
+  max_lifetime: null,
+} satisfies Options<Record<string, never>>;
+
+/** One query at a time, so that a statement that fails has nothing behind it. The types of postgres.js do not list it. */
 const noPipelining = { max_pipeline: 1 };
 
 /**

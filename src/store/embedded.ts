@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { Worker } from 'node:worker_threads';
-import postgres, { type Sql } from 'postgres';
+import postgres from 'postgres';
 import { errorText, type Log } from '../base/log.ts';
+import type { OpenClient } from './connection.ts';
 import { unavailable } from './failure.ts';
 
 /** What the thread says (`pglite-worker.mjs`). */
@@ -16,7 +17,7 @@ type WorkerMessage =
 /** The embedded database: a thread that speaks PostgreSQL's wire protocol. */
 type Embedded = {
   /** A postgres.js client with the one connection that there is. */
-  readonly open: () => Sql;
+  readonly open: OpenClient;
   /** Ends the thread, whatever it does; the next connection starts another, which recovers from the log. */
   readonly kill: () => void;
   /** Calls of fsync since the thread started, its own start included; 0 where none runs. */
@@ -110,9 +111,10 @@ export function createEmbedded(options: {
   // postgres.js takes a function that makes the socket, and a depth of pipelining; its types list neither.
   const untyped = { socket: start, max_pipeline: 1 };
   return {
-    open: () =>
+    open: (handlers) =>
       postgres({
         ...untyped,
+        ...handlers,
         host: 'embedded',
         username: 'postgres',
         database: 'postgres',
@@ -120,7 +122,6 @@ export function createEmbedded(options: {
         fetch_types: false,
         idle_timeout: 0,
         max_lifetime: null,
-        backoff: () => 0.2,
         onnotice: () => {},
       }),
     kill: () => {

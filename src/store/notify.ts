@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { Options, Sql } from 'postgres';
+import type { Sql } from 'postgres';
 import { errorText, type Log } from '../base/log.ts';
 import { redact } from './failure.ts';
 import type { RawRunner, Store } from './store.ts';
@@ -111,13 +111,6 @@ function createListener(options: PostgresNotifierOptions, listeners: Listeners) 
   };
   return { listen, close };
 }
-
-/** postgres.js options that a listening client needs: one connection that stays. */
-export const listenerOptions = {
-  max: 1,
-  idle_timeout: 0,
-  max_lifetime: null,
-} satisfies Options<Record<string, never>>;
 
 type Listeners = ReturnType<typeof createListeners>;
 

@@ -37,6 +37,8 @@ export type Store = Runner & {
   readonly general: RawRunner;
   /** Connections that only the recorder uses, so that no slow query can make a decision wait. */
   readonly recording: RawRunner;
+  /** One connection for what is made from records after their commit, so that it can hold up nothing else. */
+  readonly projecting: RawRunner;
   /**
    * Tells every replica that something changed. A hint: it may be lost, never rely on it. Call it after the commit.
    * Rejects as `run` does.

@@ -45,3 +45,12 @@ test('a request is counted under its labels, and timed as a whole and by stage',
   expect(lines).toContain('holdgate_stage_done_seconds_count{stage="recorded"} 1');
   expect(lines.filter((line) => line.startsWith('# TYPE holdgate_'))).toHaveLength(3);
 });
+
+test('how far sessions are behind is read when it is asked for, in seconds', async () => {
+  const metrics = createMetrics();
+  let lagMs = 1500;
+  metrics.watchSessions(() => lagMs);
+  expect((await metrics.text()).text.split('\n')).toContain('holdgate_sessions_lag_seconds 1.5');
+  lagMs = 0;
+  expect((await metrics.text()).text.split('\n')).toContain('holdgate_sessions_lag_seconds 0');
+});

@@ -48,7 +48,7 @@ describe('the embedded database', () => {
     'calls fsync for each commit, and keeps what was committed when its thread is ended',
     async () => {
       const embedded = createEmbedded({ dataDirectory: directory, log: silentLog });
-      const sql = embedded.open();
+      const sql = embedded.open({ onclose: () => {} });
       await sql`create table kept (a int)`;
       const before = await embedded.fsyncCount();
       for (let index = 0; index < 20; index += 1) await sql`insert into kept values (${index})`;

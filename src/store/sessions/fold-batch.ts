@@ -64,12 +64,13 @@ async function loadLines(
 ): Promise<Map<string, FoldFacts[]>> {
   const lines = new Map<string, FoldFacts[]>();
   if (ids.size === 0) return lines;
+  // Not `folded_into is null`: before the tables were analyzed, the planner would read all of a partial index for each command.
   const rows = await tx<(FoldFacts & { readonly commandId: string })[]>`
     select c.* from jsonb_array_elements_text(${JSON.stringify([...ids])}::text::jsonb) as id
     cross join lateral (
       select command_id as "commandId", request_id as "requestId", verb, resource, namespace, name, verdict,
         discovery, false as page, false as "describesEvents", status, ts
-      from commands where command_id = id and folded_into is null
+      from commands where command_id = id and coalesce(folded_into, '') = ''
       order by ts desc, seq desc limit ${linesMax}::int
     ) c
     order by c.ts desc`;

@@ -10,8 +10,16 @@ import { markLost, openChildren, writeEnds } from './write-ends.ts';
 
 /** How a step of the projection ended. */
 export type ProjectionStep =
-  /** So many records were read; `drained` where there are no more. */
-  | { readonly kind: 'read'; readonly records: number; readonly drained: boolean }
+  /**
+   * So many records were read, the last of them recorded at `reachedMs` (milliseconds since the Unix epoch, null where there
+   * was none); `drained` where there are no more.
+   */
+  | {
+      readonly kind: 'read';
+      readonly records: number;
+      readonly drained: boolean;
+      readonly reachedMs: number | null;
+    }
   /** Another process is at it. */
   | { readonly kind: 'busy' };
 
@@ -35,11 +43,13 @@ const recordsMax = 128;
 /** 'hold' in ASCII, and 4 for sessions: one process at a time. */
 const lockKey = [1_752_132_708, 4] as const;
 
-export function createSessionProjection(store: Pick<Store, 'general' | 'kind'>): SessionProjection {
+export function createSessionProjection(
+  store: Pick<Store, 'projecting' | 'kind'>,
+): SessionProjection {
   const exclusive = store.kind === 'embedded';
   return {
     step: () =>
-      store.general.raw((sql) =>
+      store.projecting.raw((sql) =>
         sql.begin(async (tx): Promise<ProjectionStep> => {
           const [lock] = await tx<{ free: boolean }[]>`
             select pg_try_advisory_xact_lock(${lockKey[0]}::int, ${lockKey[1]}::int) as free`;
@@ -48,11 +58,12 @@ export function createSessionProjection(store: Pick<Store, 'general' | 'kind'>):
           await project(tx, batch.leaves);
           await writeCursors(tx, batch);
           if (batch.drained) await markLost(tx, exclusive);
-          return { kind: 'read', records: batch.records, drained: batch.drained };
+          const { records, drained, reachedMs } = batch;
+          return { kind: 'read', records, drained, reachedMs };
         }),
       ),
     clear: () =>
-      store.general.raw(async (sql) => {
+      store.projecting.raw(async (sql) => {
         await sql.begin(async (tx) => {
           await tx`select pg_advisory_xact_lock(${lockKey[0]}::int, ${lockKey[1]}::int)`;
           await tx`truncate sessions, commands, session_cursors`;

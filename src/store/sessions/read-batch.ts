@@ -13,13 +13,21 @@ export type Batch = {
   readonly nextSeqs: ReadonlyMap<string, number>;
   /** True where the records ended before the batch did. */
   readonly drained: boolean;
+  /** When the last of them was recorded, milliseconds since the Unix epoch; null where there was none. */
+  readonly reachedMs: number | null;
 };
+
+/** A batch takes no more of leaves than this and one leaf: what callers sent must not fill the memory. Bytes. */
+const batchBytesMax = 4 * 1024 * 1024;
 
 type Row = {
   readonly stream: string;
   readonly seq: string;
   /** Null where the record is of no kind that a session is made of. */
   readonly bytes: Uint8Array | null;
+  readonly reached_ms: number;
+  /** What was found, also what is left to the next batch for its size. */
+  readonly found: number;
 };
 
 /** Reads on where the last batch ended, over all streams at once. */
@@ -31,19 +39,28 @@ export async function readBatch(tx: TransactionSql, recordsMax: number): Promise
     on conflict do nothing`;
   // The greatest time so far keeps a stream in its own order, also where its clock was set back.
   const rows = await tx<Row[]>`
-    select c.stream, r.seq::text as seq, r.bytes
-    from session_cursors c
-    cross join lateral (
-      select x.seq, x.bytes, max(x.ts) over (order by x.seq) as reached
+    select stream, seq::text as seq, bytes, (extract(epoch from reached) * 1000)::float8 as reached_ms, found
+    from (
+      select n.*, count(*) over ()::int as found,
+        sum(coalesce(octet_length(n.bytes), 0)) over (order by n.reached, n.stream, n.seq) as bytes_until
       from (
-        select seq, ts, case when kind in ('decision', 'outcome', 'release') then bytes end as bytes
-        from records
-        where epoch = c.epoch and stream = c.stream and seq >= c.next_seq
-        order by seq limit ${recordsMax}::int
-      ) x
-    ) r
-    where not c.done
-    order by r.reached, c.stream, r.seq limit ${recordsMax}::int`;
+        select c.stream, r.seq, r.bytes, r.reached
+        from session_cursors c
+        cross join lateral (
+          select x.seq, x.bytes, max(x.ts) over (order by x.seq) as reached
+          from (
+            select seq, ts, case when kind in ('decision', 'outcome', 'release') then bytes end as bytes
+            from records
+            where epoch = c.epoch and stream = c.stream and seq >= c.next_seq
+            order by seq limit ${recordsMax}::int
+          ) x
+        ) r
+        where not c.done
+        order by r.reached, c.stream, r.seq limit ${recordsMax}::int
+      ) n
+    ) b
+    where bytes_until - coalesce(octet_length(bytes), 0) < ${batchBytesMax}::int
+    order by reached, stream, b.seq`;
   const nextSeqs = new Map<string, number>();
   const leaves: SessionLeaf[] = [];
   for (const { stream, seq, bytes } of rows) {
@@ -51,7 +68,14 @@ export async function readBatch(tx: TransactionSql, recordsMax: number): Promise
     const leaf = bytes === null ? null : parseLeaf(bytes);
     if (leaf !== null && isOfSession(leaf)) leaves.push(leaf);
   }
-  return { leaves, records: rows.length, nextSeqs, drained: rows.length < recordsMax };
+  const last = rows.at(-1);
+  return {
+    leaves,
+    records: rows.length,
+    nextSeqs,
+    drained: rows.length < recordsMax && rows.length === (last?.found ?? 0),
+    reachedMs: last?.reached_ms ?? null,
+  };
 }
 
 function isOfSession(leaf: ReturnType<typeof parseLeaf>): leaf is SessionLeaf {
