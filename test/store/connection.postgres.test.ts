@@ -12,6 +12,7 @@ import {
   migrate,
   type Store,
 } from '../../src/store/index.ts';
+import { someDeploymentKey } from '../support/deployment-key.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { someDecision } from '../support/record-entries.ts';
 
@@ -126,6 +127,7 @@ describe('sessions and commands that are made while records are written', () => 
       store: createRecordStore(store),
       clock: systemClock,
       digestKey: new Secret('00'.repeat(32)),
+      deploymentKey: someDeploymentKey(),
       log: silentLog,
       onFailure: () => {},
     });
