@@ -3,6 +3,7 @@ import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { clientCounts, proveClients } from './clients.ts';
 import { counts, provePath } from './path.ts';
+import { proveRecord, recordCounts } from './record.ts';
 import { run } from './support/processes.ts';
 import { createReport, reportTable, type Report } from './support/report.ts';
 
@@ -15,6 +16,7 @@ type Area = (report: Report, size: 'full' | 'small', only: readonly string[]) =>
 const areas: Readonly<Record<string, Area>> = {
   clients: (report, size, only) => proveClients(report, clientCounts[size], only),
   path: (report, size) => provePath(report, counts[size]),
+  record: (report, size) => proveRecord(report, recordCounts[size]),
 };
 
 const { values, positionals } = parseArgs({

@@ -10,11 +10,15 @@ export type LoadEnd = {
   readonly perSecond: number;
 };
 
+type Sent = { readonly status: number; readonly auditId: string };
+
 /** HTTP calls through the gateway as the local person, without kubectl's start-up between them. */
 export type Load = {
   /** The status of a GET; 0 where there was no answer. */
   readonly get: (target: string) => Promise<number>;
   readonly post: (target: string, body: object) => Promise<number>;
+  /** The same with the Audit-ID of the answer; '' where it has none. */
+  readonly send: (target: string, body: object) => Promise<Sent>;
   /** GETs at a fixed rate, open loop, until stopped; everything but a 200 counts as failed. */
   readonly constant: (
     target: string,
@@ -29,7 +33,7 @@ export async function createLoad(world: World): Promise<Load> {
   const answer = JSON.parse(minted.stdout) as { readonly token: string };
   const ca = readFileSync(join(world.dataDirectory, 'tls', 'ca.crt'));
   const agent = new Agent({ connect: { ca }, connections: 16, pipelining: 1 });
-  const call = async (method: 'GET' | 'POST', target: string, body?: object): Promise<number> => {
+  const call = async (method: 'GET' | 'POST', target: string, body?: object): Promise<Sent> => {
     try {
       const sent = await request(`${world.dataUrl}${target}`, {
         method,
@@ -40,15 +44,17 @@ export async function createLoad(world: World): Promise<Load> {
         bodyTimeout: 20_000,
       });
       await sent.body.dump();
-      return sent.statusCode;
+      const auditId = sent.headers['audit-id'];
+      return { status: sent.statusCode, auditId: typeof auditId === 'string' ? auditId : '' };
     } catch {
-      return 0;
+      return { status: 0, auditId: '' };
     }
   };
-  const get = (target: string): Promise<number> => call('GET', target);
+  const get = async (target: string): Promise<number> => (await call('GET', target)).status;
   return {
     get,
-    post: (target, body) => call('POST', target, body),
+    post: async (target, body) => (await call('POST', target, body)).status,
+    send: (target, body) => call('POST', target, body),
     constant: (target, perSecond) => constantLoad(() => get(target), perSecond),
     close: () => agent.destroy(),
   };

@@ -35,6 +35,8 @@ export type WorldOptions = {
   readonly prepare?: (policies: string) => void;
   /** Further clusters of the configuration, behind the real one. */
   readonly clusters?: readonly object[];
+  /** `record` of the configuration. */
+  readonly record?: object;
   /** Of every command of the program. */
   readonly env?: Readonly<Record<string, string>>;
   /** Of the gateway process only. */
@@ -93,6 +95,7 @@ export async function createWorld(name: string, options: WorldOptions = {}): Pro
         dataDirectory,
         databaseUrl: options.databaseUrl,
         clusters: options.clusters ?? [],
+        record: options.record,
       }),
     ),
   );
@@ -143,6 +146,7 @@ type ConfigurationInput = {
   readonly dataDirectory: string;
   readonly databaseUrl: string | undefined;
   readonly clusters: readonly object[];
+  readonly record: object | undefined;
 };
 
 function configuration(input: ConfigurationInput): object {
@@ -157,6 +161,7 @@ function configuration(input: ConfigurationInput): object {
     ...(input.databaseUrl === undefined
       ? {}
       : { database: { url: { env: 'HOLDGATE_PROVE_DATABASE' } } }),
+    ...(input.record === undefined ? {} : { record: input.record }),
     identity: { local: true },
     policies: { directory: input.policies },
     approverGroups: { 'payments-oncall': { members: [person] } },
