@@ -108,7 +108,7 @@ const steps: readonly Step[] = [
   { args: ['delete', 'deployment', 'web'], shown: of('delete deployment web') },
   {
     args: ['delete', 'pod', pod, '--grace-period=1'],
-    shown: of(`delete pod ${pod} --grace-period=1`),
+    shown: [`kubectl delete pod ${pod} -n ${namespace} --grace-period=1`],
   },
 ];
 
