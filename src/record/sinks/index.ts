@@ -2,3 +2,4 @@
 export { SinkPush, type SinkCounts, type SinkStatus } from './push.ts';
 export type { Sink } from './sink.ts';
 export type { SinkHolder, SinkRow, SinkStore } from './sink-store.ts';
+export { webhookSink } from './webhook.ts';
