@@ -2,4 +2,5 @@
 export { SinkPush, type SinkCounts, type SinkStatus } from './push.ts';
 export type { Sink } from './sink.ts';
 export type { SinkHolder, SinkRow, SinkStore } from './sink-store.ts';
+export { syslogSink, type SyslogServer } from './syslog.ts';
 export { webhookSink } from './webhook.ts';
