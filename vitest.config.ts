@@ -8,7 +8,12 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.postgres.test.ts', 'test/cluster/**', 'test/support/**'],
+          exclude: [
+            'test/**/*.postgres.test.ts',
+            'test/**/*.syslog.test.ts',
+            'test/cluster/**',
+            'test/support/**',
+          ],
           testTimeout: 20_000,
         },
       },
@@ -18,6 +23,13 @@ export default defineConfig({
           include: ['test/**/*.postgres.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'syslog',
+          include: ['test/**/*.syslog.test.ts'],
+          testTimeout: 60_000,
         },
       },
       {

@@ -20,6 +20,7 @@ import type { Clusters } from './gateway/clusters.ts';
 import { logRequest } from './gateway/log-request.ts';
 import { openClusters, openReload, type ConfigReload } from './gateway/open-clusters.ts';
 import { deploymentKeyOf, openRecorder } from './gateway/open-record.ts';
+import { openSinks, sinkParts } from './gateway/sinks.ts';
 import {
   localIssuerOf,
   openApprovals,
@@ -40,7 +41,12 @@ import {
   withLocalIdentities,
   type LocalIssuer,
 } from './local/index.ts';
-import { createEvidenceExports, exportFormats, type Recorder } from './record/index.ts';
+import {
+  createEvidenceExports,
+  exportFormats,
+  type Recorder,
+  type SinkPush,
+} from './record/index.ts';
 import {
   createDecisionStore,
   createEvidenceSource,
@@ -97,6 +103,8 @@ async function open(
   const recorder = await openRecorder(given, store, options, closing);
   const sessions = openSessions(store, log, closing);
   metrics.watchSessions(() => sessions.lagMs());
+  const sinks = openSinks(given, { store, recorder }, options, closing);
+  metrics.watchSinks(() => sinks.map((sink) => sink.status()));
 
   const groups = new Map<string, Config['approverGroups'][string]['members']>();
   const policies = await openPolicies(
@@ -140,6 +148,7 @@ async function open(
     metrics,
     certificates,
     reload,
+    sinks,
   };
   await openPeople(config, people, options, closing);
   const place = { dataUrl, peopleUrl, caFile: certificates.caFile };
@@ -187,6 +196,7 @@ type People = {
   readonly metrics: Metrics;
   readonly certificates: PortCertificates;
   readonly reload: ConfigReload;
+  readonly sinks: readonly SinkPush[];
 };
 
 async function openPeople(
@@ -248,7 +258,7 @@ function requireAnyRole(
   return tried.find((one) => one.ok) ?? tried[0] ?? ok(null);
 }
 
-function readiness({ recorder, policies, identifiers, reload }: People): PartStatus[] {
+function readiness({ recorder, policies, identifiers, reload, sinks }: People): PartStatus[] {
   const issuers = [...identifiers.data.ready(), ...identifiers.people.ready()].map(
     ({ issuer, ready, problem }) => ({ part: `issuer ${issuer}`, ready, problem }),
   );
@@ -260,6 +270,7 @@ function readiness({ recorder, policies, identifiers, reload }: People): PartSta
     // A broken save takes no gateway out of service: the configuration before it stays in force.
     { part: 'configuration', ready: true, problem: reload.problem() },
     ...issuers,
+    ...sinkParts(sinks),
   ];
 }
 

@@ -9,6 +9,7 @@ export function crossChecks(config: Config): readonly Finding[] {
     ...repeated(config.clusters, 'name', ['clusters']),
     ...repeated(config.identity.issuers, 'url', ['identity', 'issuers']),
     ...repeated(config.identity.people, 'url', ['identity', 'people']),
+    ...repeated(config.record.sinks, 'name', ['record', 'sinks']),
     ...defaultCluster(config),
     ...dataAudiences(config),
     ...peopleIssuers(config),

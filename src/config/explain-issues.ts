@@ -53,16 +53,27 @@ function union(
     return [{ path, problem: `is ${typeText(value)}`, expected, fix: 'change the value' }];
   }
   const ranked = branches
-    .map((issues) => ({ issues, strangers: strangersIn(issues) }))
-    .sort((one, other) => one.strangers - other.strangers);
+    .map((issues) => ({ issues, isOther: isOtherKind(issues), strangers: strangersIn(issues) }))
+    .sort(
+      (one, other) =>
+        Number(one.isOther) - Number(other.isOther) || one.strangers - other.strangers,
+    );
   const [nearest] = ranked;
   const keyCount = Object.keys(value).length;
   if (nearest === undefined || nearest.strangers >= keyCount) {
     const problem = keyCount === 0 ? 'is empty' : 'has none of the keys that belong here';
     return [{ path, problem, expected, fix: 'write exactly one of these forms' }];
   }
-  return nearest.issues.flatMap((issue) => explain(issue, path, data));
+  // Of a kind that nothing has, the kind alone is to be mended first.
+  const telling = nearest.isOther ? nearest.issues.filter(isOfOtherKind) : nearest.issues;
+  return telling.flatMap((issue) => explain(issue, path, data));
 }
+
+/** Whether a form is that of another `kind`: what else is wrong with the value in it says nothing. */
+const isOtherKind = (issues: readonly Issue[]): boolean => issues.some(isOfOtherKind);
+
+const isOfOtherKind = ({ code, path }: Issue): boolean =>
+  code === 'invalid_value' && path.length === 1 && path[0] === 'kind';
 
 /** How many of the value's own keys a form does not know. */
 function strangersIn(issues: readonly Issue[]): number {

@@ -17,4 +17,5 @@ export {
   type RoleName,
   type SecretSource,
 } from './schema.ts';
+export type { SinkConfig } from './sink-schema.ts';
 export { watchFiles, type FileWatch } from './watch-files.ts';

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { secretSource } from './secret-source.ts';
+import { sinkSchema } from './sink-schema.ts';
 
-/** How records are proven unchanged. */
+/** How records are proven unchanged, and where they go. */
 export const recordSchema = z.strictObject({
   deployment: z
     .string()
@@ -43,4 +44,9 @@ export const recordSchema = z.strictObject({
     .describe(
       'Where checkpoints of the ledger go, outside of the database: on change, at most once a minute.',
     ),
+  sinks: z
+    .array(sinkSchema)
+    .max(32)
+    .default([])
+    .describe('Services that the record is pushed to, beside the serving of requests.'),
 });

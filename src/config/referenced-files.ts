@@ -38,6 +38,11 @@ const FILES: readonly (readonly [string, Kind])[] = [
   ['record.deploymentKey.file', 'file'],
   ['record.anchors.file', 'made'],
   ['record.anchors.webhook.token.file', 'file'],
+  ['record.sinks.*.certificateAuthority', 'file'],
+  ['record.sinks.*.clientCertificate.certificateFile', 'file'],
+  ['record.sinks.*.clientCertificate.keyFile', 'file'],
+  ['record.sinks.*.secret.file', 'file'],
+  ['record.sinks.*.token.file', 'file'],
 ];
 
 const VARIABLES = [
@@ -47,6 +52,8 @@ const VARIABLES = [
   'policies.verification.keys.*.secret.env',
   'record.deploymentKey.env',
   'record.anchors.webhook.token.env',
+  'record.sinks.*.secret.env',
+  'record.sinks.*.token.env',
 ];
 
 /** The configuration with every path made absolute, relative ones counted from `baseDirectory`. */

@@ -8,6 +8,7 @@ const jsonSchema = z.looseObject({
   description: z.string().optional(),
   default: z.unknown().optional(),
   enum: z.array(z.unknown()).optional(),
+  const: z.string().optional(),
   format: z.string().optional(),
   required: z.array(z.string()).optional(),
   get properties() {
@@ -71,6 +72,7 @@ export function shapeText(path: ConfigPath): string {
 export function shapeOf(schema: JsonSchema): string {
   if (schema.anyOf !== undefined) return schema.anyOf.map(shapeOf).join(', or ');
   if (schema.enum !== undefined) return `one of ${schema.enum.map(String).join(', ')}`;
+  if (schema.const !== undefined) return schema.const;
   switch (schema.type) {
     case 'array':
       return schema.items === undefined ? 'a list' : `a list, each ${shapeOf(schema.items)}`;

@@ -188,7 +188,9 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The clocks of approvals.'),
-  record: recordSchema.prefault({}).describe('The evidence that records were not changed.'),
+  record: recordSchema
+    .prefault({})
+    .describe('The evidence that records were not changed, and where they are pushed to.'),
   drainSeconds: seconds(
     15,
     'How long a shutdown may take, and how long calls may go on in a cluster that was removed or changed.',

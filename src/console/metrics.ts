@@ -10,6 +10,13 @@ export type RequestFacts = {
   readonly stagesMs: Readonly<Record<string, number>>;
 };
 
+/** What a sink of the record looks like; the counts are this process's, since its start. */
+export type SinkFacts = {
+  readonly name: string;
+  readonly lagSeconds: number;
+  readonly counts: Readonly<Record<'delivered' | 'failed' | 'skipped' | 'rejected', number>>;
+};
+
 /** The gateway's metrics, in a registry of their own. */
 export type Metrics = {
   readonly observe: (facts: RequestFacts) => void;
@@ -17,6 +24,8 @@ export type Metrics = {
   readonly watchRecorder: (available: () => boolean) => void;
   /** How far sessions and commands are behind the record. */
   readonly watchSessions: (lagMs: () => number) => void;
+  /** How far behind each sink is, and what became of what it was sent. */
+  readonly watchSinks: (sinks: () => readonly SinkFacts[]) => void;
   readonly text: () => Promise<{ readonly contentType: string; readonly text: string }>;
 };
 
@@ -76,11 +85,45 @@ export function createMetrics(): Metrics {
         collect: (): void => gauge.set(lagMs() / msPerSecond),
       });
     },
+    watchSinks: (sinks) => watchSinks(registry, sinks),
     text: async () => ({
       contentType: registry.contentType,
       text: `${await registry.metrics()}\n${duration.text()}\n${stages.text()}`,
     }),
   };
+}
+
+function watchSinks(registry: Registry, sinks: () => readonly SinkFacts[]): void {
+  const lag: Gauge = new Gauge({
+    name: 'holdgate_sink_lag_seconds',
+    help: 'Age of the oldest record that waits for a sink.',
+    labelNames: ['sink'],
+    registers: [registry],
+    collect: (): void => {
+      for (const { name, lagSeconds } of sinks()) lag.set({ sink: name }, lagSeconds);
+    },
+  });
+  const counters = {
+    delivered: 'Entries of the record that a sink took.',
+    failed: 'Deliveries to a sink that did not arrive and are tried again.',
+    skipped: 'Entries that a sink refused alone, and that were skipped.',
+    rejected: 'Entries that a sink took and threw away by its own word.',
+  };
+  for (const [what, help] of Object.entries(counters)) {
+    const counter: Counter = new Counter({
+      name: `holdgate_sink_${what}_total`,
+      help,
+      labelNames: ['sink'],
+      registers: [registry],
+      collect: (): void => {
+        counter.reset();
+        for (const { name, counts } of sinks()) {
+          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of `counters`
+          counter.inc({ sink: name }, counts[what as keyof typeof counters]);
+        }
+      },
+    });
+  }
 }
 
 type Child = (value: number) => void;

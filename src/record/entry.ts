@@ -250,8 +250,20 @@ export type RestoredEntry = OfTheRecord & {
   readonly found: string;
 };
 
+/** A sink refused an entry for what it is, and the push went on without it. */
+export type SinkSkippedEntry = OfTheRecord & {
+  readonly kind: 'sink-skipped';
+  /** The sink's name in the configuration. */
+  readonly sink: string;
+  /** The leaf that was not delivered; `stream` and `seq` beside it are the leaf's own. */
+  readonly skipped: { readonly stream: string; readonly seq: number; readonly kind: string };
+  /** What the sink answered. */
+  readonly detail: string;
+};
+
 export type RecordEntry =
   | ExportEntry
+  | SinkSkippedEntry
   | StreamEntry
   | StreamClosedEntry
   | StreamAbandonedEntry

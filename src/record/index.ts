@@ -27,3 +27,4 @@ export type { AppendEnd, RecordStore, StreamRow } from './record-store.ts';
 export { targetForRecord } from './target-for-record.ts';
 export * from './bundles.ts';
 export * from './evidence.ts';
+export * from './sinks/index.ts';

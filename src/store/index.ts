@@ -24,4 +24,5 @@ export {
 export { createRecordStore } from './records.ts';
 export { createSessionProjection, type SessionProjection } from './sessions/projection.ts';
 export { createSessionStore, type SessionStore } from './sessions/session-store.ts';
+export { createSinkStore } from './sinks.ts';
 export type { Database, Store } from './store.ts';

@@ -107,6 +107,7 @@ function columnsOf(entry: RecordEntry): Partial<RecordRow> {
     case 'stream-closed':
     case 'stream-abandoned':
     case 'restored':
+    case 'sink-skipped':
       return {};
   }
 }

@@ -3,6 +3,7 @@ import {
   boolean,
   customType,
   date,
+  doublePrecision,
   integer,
   jsonb,
   pgTable,
@@ -117,4 +118,15 @@ export const policySources = pgTable('policy_sources', {
   compiler: text('compiler').notNull(),
   files: jsonb('files').$type<Readonly<Record<string, string>>>().notNull(),
   firstSeen: instant('first_seen').notNull().defaultNow(),
+});
+
+/** Where the record is pushed to: how far each sink came, and which process pushes it. */
+export const sinks = pgTable('sinks', {
+  name: text('name').primaryKey(),
+  cursor: text('cursor'),
+  movedAt: instant('moved_at'),
+  lastError: text('last_error'),
+  lag: doublePrecision('lag').notNull().default(0),
+  holder: text('holder'),
+  heldUntil: instant('held_until'),
 });

@@ -54,3 +54,23 @@ test('how far sessions are behind is read when it is asked for, in seconds', asy
   lagMs = 0;
   expect((await metrics.text()).text.split('\n')).toContain('holdgate_sessions_lag_seconds 0');
 });
+
+test('each sink has its lag and its counts, as they are when they are asked for', async () => {
+  const metrics = createMetrics();
+  const counts = { delivered: 0, failed: 0, skipped: 0, rejected: 0 };
+  let sinks = [{ name: 'siem', lagSeconds: 0, counts }];
+  metrics.watchSinks(() => sinks);
+  await metrics.text();
+  const later = { delivered: 500, failed: 2, skipped: 1, rejected: 3 };
+  sinks = [{ name: 'siem', lagSeconds: 12.5, counts: later }];
+  await metrics.text();
+  const lines = (await metrics.text()).text.split('\n');
+  expect(lines).toContain('# TYPE holdgate_sink_delivered_total counter');
+  expect(lines.filter((line) => line.startsWith('holdgate_sink_')).toSorted()).toEqual([
+    'holdgate_sink_delivered_total{sink="siem"} 500',
+    'holdgate_sink_failed_total{sink="siem"} 2',
+    'holdgate_sink_lag_seconds{sink="siem"} 12.5',
+    'holdgate_sink_rejected_total{sink="siem"} 3',
+    'holdgate_sink_skipped_total{sink="siem"} 1',
+  ]);
+});

@@ -30,11 +30,12 @@ const missing = (over: Parameters<typeof machine>[0]): string[] =>
     .map(({ name }) => name);
 
 test('with Node alone no tier can be run, and each says what it needs', () => {
-  expect(missing({})).toEqual(['postgres', 'cluster', 'opa']);
+  expect(missing({})).toEqual(['postgres', 'cluster', 'opa', 'syslog']);
   const texts = tiersOf(machine({})).map((tier) => tier.missing);
   expect(texts[0]).toContain('DATABASE_URL');
   expect(texts[1]).toContain('test/cluster/build.sh');
   expect(texts[2]).toContain('HOLDGATE_OPA_CURRENT');
+  expect(texts[3]).toContain('HOLDGATE_RSYSLOG');
 });
 
 test.each([
@@ -47,7 +48,7 @@ test.each([
     },
   },
 ])('the postgres tier can be run by $by', ({ over }) => {
-  expect(missing(over)).toEqual(['cluster', 'opa']);
+  expect(missing(over)).toEqual(['cluster', 'opa', 'syslog']);
 });
 
 test('half of PostgreSQL is none', () => {
@@ -55,7 +56,7 @@ test('half of PostgreSQL is none', () => {
 });
 
 test('the cluster tier needs every program', () => {
-  expect(missing({ files: programs })).toEqual(['postgres', 'opa']);
+  expect(missing({ files: programs })).toEqual(['postgres', 'opa', 'syslog']);
   expect(missing({ files: programs.slice(1) })).toContain('cluster');
   expect(missing({ files: programs.slice(0, -1) })).toContain('cluster');
 });
@@ -68,4 +69,18 @@ test('the closing line is the one that CI reads', () => {
 test('CI installs the OPA that the tier looks for', () => {
   const script = readFileSync(new URL('../../.ci/run', import.meta.url), 'utf8');
   expect(/^opa_version=(\S+)$/m.exec(script)?.[1]).toBe(currentOpaVersion);
+});
+
+test('the syslog tier needs rsyslog and its TLS', () => {
+  const modules = '/opt/rsyslog/usr/lib/x86_64-linux-gnu/rsyslog';
+  const arm = modules.replace('x86_64', 'aarch64');
+  const over = {
+    env: { PATH: '', HOLDGATE_RSYSLOG: '/opt/rsyslog' },
+    files: ['/opt/rsyslog/usr/sbin/rsyslogd'],
+  };
+  const namesIn = (directory: string) =>
+    [modules, arm].includes(directory) ? ['lmnsd_ossl.so'] : [];
+  expect(missing({ ...over, namesIn })).not.toContain('syslog');
+  expect(missing(over)).toContain('syslog');
+  expect(missing({ env: over.env, namesIn })).toContain('syslog');
 });

@@ -50,7 +50,8 @@ function add(text: string, more: Partial<Journal['entries'][number]> = {}): stri
   const journal = readJournal();
   const last = journal.entries.at(-1);
   const idx = (last?.idx ?? 0) + 1;
-  const tag = `${String(idx).padStart(4, '0')}_test_${Math.random().toString(36).slice(2)}`;
+  const number = Number((last?.tag ?? '0000').slice(0, 4)) + 1;
+  const tag = `${String(number).padStart(4, '0')}_test_${Math.random().toString(36).slice(2)}`;
   const when = (last?.when ?? 0) + 1;
   journal.entries.push({ idx, version: '7', when, tag, breakpoints: true, ...more });
   writeFileSync(journalFile(), JSON.stringify(journal));

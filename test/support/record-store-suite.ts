@@ -10,6 +10,7 @@ import {
   ledger,
   policySources,
   records,
+  sinks,
   streams,
 } from '../../src/store/schema.ts';
 import { someDecision, someOutcome } from './record-entries.ts';
@@ -161,6 +162,7 @@ export function recordStoreSuite(open: () => Store): void {
       { name: 'records', columns: getTableColumns(records) },
       { name: 'ledger', columns: getTableColumns(ledger) },
       { name: 'anchors', columns: getTableColumns(anchors) },
+      { name: 'sinks', columns: getTableColumns(sinks) },
       { name: 'decisions', columns: getViewSelectedFields(decisions) },
       { name: 'policy_sources', columns: getTableColumns(policySources) },
     ])('of $name is what queries take it for', async ({ name, columns }) => {

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import {
   isComplete,
   programCacheDirectory,
@@ -8,6 +8,7 @@ import {
   systemProgramSearchPorts,
 } from '../../src/local/control-plane-programs.ts';
 import { currentOpa, currentOpaVersion } from './current-opa.ts';
+import { rsyslogPrograms } from './rsyslog.ts';
 
 /** A set of tests by what it needs; `missing` says why it cannot run here, null where it can. */
 export type Tier = {
@@ -65,6 +66,15 @@ function clusterMissing({ env, homeDirectory, isProgram }: Machine): string | nu
   return `needs the control plane's programs in ${cache}: build them with test/cluster/build.sh (Go 1.25, about 10 minutes, once)`;
 }
 
+function syslogMissing({ env, isProgram, namesIn }: Machine): string | null {
+  // Modules are libraries, which nobody executes: only the program is looked for as one.
+  const isThere = (file: string): boolean =>
+    file.endsWith('.so') ? namesIn(dirname(file)).includes(basename(file)) : isProgram(file);
+  return rsyslogPrograms(env, isThere) === null
+    ? 'needs rsyslog and rsyslog-openssl installed, or unpacked under HOLDGATE_RSYSLOG'
+    : null;
+}
+
 /** The tiers beyond the unit tests, and which of them a machine can run. */
 export function tiersOf(machine: Machine): readonly Tier[] {
   return [
@@ -77,6 +87,11 @@ export function tiersOf(machine: Machine): readonly Tier[] {
         machine.currentOpa === null
           ? `needs OPA ${currentOpaVersion}: set HOLDGATE_OPA_CURRENT to its file`
           : null,
+    },
+    {
+      name: 'syslog',
+      what: "messages as Debian's rsyslog reads them",
+      missing: syslogMissing(machine),
     },
   ];
 }
