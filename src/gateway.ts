@@ -19,7 +19,7 @@ import { openCertificates, type PortCertificates } from './gateway/certificates.
 import type { Clusters } from './gateway/clusters.ts';
 import { logRequest } from './gateway/log-request.ts';
 import { openClusters, openReload, type ConfigReload } from './gateway/open-clusters.ts';
-import { deploymentKeyOf, openRecorder } from './gateway/open-record.ts';
+import { openEvidenceExports, openRecorder } from './gateway/open-record.ts';
 import { openSinks, sinkParts } from './gateway/sinks.ts';
 import {
   localIssuerOf,
@@ -41,15 +41,9 @@ import {
   withLocalIdentities,
   type LocalIssuer,
 } from './local/index.ts';
-import {
-  createEvidenceExports,
-  exportFormats,
-  type Recorder,
-  type SinkPush,
-} from './record/index.ts';
+import { exportFormats, type Recorder, type SinkPush } from './record/index.ts';
 import {
   createDecisionStore,
-  createEvidenceSource,
   createExportStore,
   createPolicySourceStore,
   createSessionStore,
@@ -214,12 +208,7 @@ async function openPeople(
     sessions: createSessionStore(store),
     exports: { ...createExportStore(store, systemClock), formats: exportFormats },
     approvals,
-    evidence: createEvidenceExports({
-      source: createEvidenceSource(store),
-      recorder,
-      deploymentKey: await deploymentKeyOf(config, options),
-      clock: systemClock,
-    }),
+    evidence: await openEvidenceExports(config, { store, recorder }, options),
     locate: async (hash, elements) => {
       const kept = await sources.byHash(hash);
       if (kept === null) return err('the sources of this policy were not kept');

@@ -3,7 +3,7 @@ import { CommandError, exitCodes, parse, type Io } from './command.ts';
 
 export const evidenceExportHelp = `export: writes a bundle for "holdgate verify". Without a choice it holds everything; with times, the streams that were opened on
 those UTC days, whole; with requests or an approval, their records alone, each with a proof. Needs the role auditor, and is
-itself put on record. It is sealed by the gateway; what a bundle has and proves: docs/storage.md.
+itself put on record. It is sealed by the gateway; what a bundle has and proves: docs/evidence.md.
 
   --since, --until TIME  RFC 3339
   --request ID           a request, by its Audit-ID; up to 300

@@ -26,7 +26,7 @@ every signature, every tree of hashes, gaps, the ledger against the streams, and
   --json                for machines
 
 Exit codes: 0 verified; 1 tampered, the first bad record is named; 2 not verified: the bundle is cut off, of another
-deployment or a newer version, or has records that nobody signed. What a bundle proves and what not: docs/storage.md.
+deployment or a newer version, or has records that nobody signed. What a bundle proves and what not: docs/evidence.md.
 `,
   run: async (args, io) => {
     const { values, positionals } = parse(

@@ -5,6 +5,7 @@ import {
   acceptHead,
   Anchors,
   checkHead,
+  createEvidenceExports,
   createRecorder,
   fileAnchor,
   Ledger,
@@ -16,11 +17,17 @@ import {
   webhookAnchor,
   type Anchor,
   type DeploymentKey,
+  type EvidenceExports,
   type LedgerStore,
   type Recorder,
   type SeenHead,
 } from '../record/index.ts';
-import { createLedgerStore, createRecordStore, type Store } from '../store/index.ts';
+import {
+  createEvidenceSource,
+  createLedgerStore,
+  createRecordStore,
+  type Store,
+} from '../store/index.ts';
 import { StartError, type Closing, type GatewayOptions } from './parts.ts';
 
 /**
@@ -66,6 +73,20 @@ export async function openRecorder(
   }
   ledger.start((entry) => recorder.append(entry));
   return recorder;
+}
+
+/** Makes bundles of the record for auditors. */
+export async function openEvidenceExports(
+  config: Config,
+  { store, recorder }: { readonly store: Store; readonly recorder: Recorder },
+  options: GatewayOptions,
+): Promise<EvidenceExports> {
+  return createEvidenceExports({
+    source: createEvidenceSource(store),
+    recorder,
+    deploymentKey: await deploymentKeyOf(config, options),
+    clock: systemClock,
+  });
 }
 
 /** The deployment's key, as it is configured. Throws a StartError, or a DependencyError that says what to do. */
